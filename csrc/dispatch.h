@@ -1,0 +1,37 @@
+/* Which kernels this build holds, which of them this CPU runs, and which are in use. */
+#ifndef FSM_DISPATCH_H
+#define FSM_DISPATCH_H
+
+#include "job.h"
+
+enum fsm_operation {
+#define FSM_KERNEL(name) FSM_OPERATION_##name,
+#include "kernels.def"
+#undef FSM_KERNEL
+    FSM_OPERATIONS
+};
+
+/* The kernels of one instruction set for one dtype. */
+struct fsm_kernels {
+    fsm_kernel *run[FSM_OPERATIONS];
+    fsm_scratch_size *scratch_size;
+};
+
+struct fsm_instruction_set {
+    const char *name;
+    int (*supported)(void);
+    struct fsm_kernels float32, float64;
+};
+
+/* Every instruction set of the build, best first. */
+size_t fsm_instruction_set_count(void);
+const struct fsm_instruction_set *fsm_instruction_set_at(size_t index);
+
+/* The one in use: the best that the CPU supports, until fsm_use_instruction_set names another. */
+const struct fsm_instruction_set *fsm_instruction_set_in_use(void);
+/* 0 when done, -1 where the build lacks it or the CPU does not support it. */
+int fsm_use_instruction_set(const char *name);
+
+const struct fsm_kernels *fsm_kernels_for(enum fsm_storage storage);
+
+#endif

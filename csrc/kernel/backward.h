@@ -1,0 +1,94 @@
+/* Vector-Jacobian products of softmax and log_softmax. b->x is the gradient of the output, b->y the output. */
+
+static ALWAYS_INLINE void product_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
+                                       wide_acc *sum) {
+    const struct block *b = context;
+    (void)vector, (void)special;
+    w_acc_add_product(sum, load_lanes(b->x + offset, lanes, 0), load_lanes(b->y + offset, lanes, 0));
+}
+static ALWAYS_INLINE void sum_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
+                                   wide_acc *sum) {
+    const struct block *b = context;
+    (void)vector, (void)special;
+    w_acc_add(sum, load_lanes(b->x + offset, lanes, 0), w_set1(0));
+}
+
+struct backward {
+    const real *g, *output, *e;
+    wide hi, lo;
+};
+
+/* p (g - sum g p) */
+static ALWAYS_INLINE wide softmax_backward_step(const void *context, size_t offset, size_t lanes) {
+    const struct backward *c = context;
+    wide g = load_lanes(c->g + offset, lanes, 0), p = load_lanes(c->output + offset, lanes, 0);
+    return w_mul(p, w_sub(w_sub(g, c->hi), c->lo));
+}
+
+static void FSM_NAME(softmax_backward)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+    const struct scratch s = cut_scratch(job, memory);
+    for (size_t sample = range.begin; sample < range.end;) {
+        struct block b = next_block(job, sample, range.end);
+        struct fsm_sum sums[LANES];
+        real hi[LANES], lo[LANES];
+        b.x = open_view(job, &job->input, &b, s.x, 0, 0);
+        b.y = open_view(job, &job->other, &b, s.y, 0, 0);
+        b.e = open_output(job, &job->out, &b, s.e);
+        accumulate(&b, product_step, &b, NO_VECTOR, sums);
+        for (size_t i = 0; i < b.lanes; i++) {
+            hi[i] = (real)sums[i].hi;
+            lo[i] = isfinite(hi[i]) ? (real)(sums[i].hi - hi[i] + sums[i].lo) : 0;
+        }
+        const struct backward c = {b.x, b.y, NULL, row_values(&b, hi), row_values(&b, lo)};
+        transform(&b, softmax_backward_step, &c, b.e);
+        close_output(job, &job->out, &b, b.e, 0);
+        sample += b.rows;
+    }
+}
+
+struct log_backward {
+    const real *g, *output;
+    struct wide_shift shift;
+    wide power, hi, lo;
+};
+
+/* g - e^output sum g */
+static ALWAYS_INLINE wide log_softmax_backward_step(const void *context, size_t offset, size_t lanes) {
+    const struct log_backward *c = context;
+    wide residual;
+    wide e = shifted_exp(load_lanes(c->output + offset, lanes, -(real)INFINITY), &c->shift, &residual);
+    wide g = load_lanes(c->g + offset, lanes, 0);
+    return w_sub(g, w_mul_pair(w_mul(e, c->power), c->hi, c->lo));
+}
+
+static void FSM_NAME(log_softmax_backward)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+    const struct scratch s = cut_scratch(job, memory);
+    for (size_t sample = range.begin; sample < range.end;) {
+        struct block b = next_block(job, sample, range.end);
+        struct fsm_sum sums[LANES];
+        real maxima[LANES];
+        struct row_shift shifts[LANES];
+        struct factors factors = {.split = 0};
+        b.x = open_view(job, &job->other, &b, s.y, 0, 0);
+        row_maxima(&b, maxima);
+        b.y = b.x;
+        b.x = open_view(job, &job->input, &b, s.x, 0, 0);
+        b.e = open_output(job, &job->out, &b, s.e);
+        accumulate(&b, sum_step, &b, NO_VECTOR, sums);
+        for (size_t i = 0; i < b.lanes; i++) {
+            shifts[i] = shift_for(maxima[i]);
+            /* The exponentials come times 2^(HEADROOM - N) e^-shift. */
+            double unscale = ldexp(exp((double)shifts[i].shift), shifts[i].exponent - HEADROOM);
+            set_factor(&factors, i, sum_times(sums[i], unscale));
+        }
+        const struct log_backward c = {b.x,
+                                       b.y,
+                                       wide_shifts(&b, shifts),
+                                       row_values(&b, factors.power),
+                                       row_values(&b, factors.hi),
+                                       row_values(&b, factors.lo)};
+        transform(&b, log_softmax_backward_step, &c, b.e);
+        close_output(job, &job->out, &b, b.e, 0);
+        sample += b.rows;
+    }
+}

@@ -1,0 +1,136 @@
+/* A block: what a kernel works on at a time, laid out in lanes, and the two ways to walk it.
+
+   Along the lanes: one row, classes side by side. Across the lanes: LANES rows, class by class, so that
+   short rows and strided classes fill the vectors too. The operations are written once over both:
+   `accumulate` and `transform` walk the vectors, and what belongs to a row is an array entry, of which a
+   block along the lanes has one and a block across them LANES. */
+
+#if defined(_MSC_VER)
+#define ALWAYS_INLINE __forceinline
+#else
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#endif
+
+#define NO_VECTOR SIZE_MAX
+
+struct block {
+    const real *x;      /* the input: `count` values */
+    const real *y;      /* the second input, where there is one */
+    real *e;            /* what the block computes; may be where the output itself lies */
+    size_t classes;
+    size_t count;       /* classes along the lanes, classes * LANES across them */
+    size_t rows;        /* rows that exist: 1, or up to LANES */
+    size_t lanes;       /* entries in the arrays of row values: 1 or LANES */
+    size_t sample;      /* number of the first row's sample */
+    int across;
+};
+
+/* One value a row: each lane's own, or the same in all. */
+static inline wide row_values(const struct block *b, const real *values) {
+    return b->across ? w_load(values) : w_set1(values[0]);
+}
+
+static inline wide load_lanes(const real *p, size_t lanes, real fill) {
+    return lanes == LANES ? w_load(p) : w_load_tail(p, lanes, fill);
+}
+
+/* One step of `accumulate`: adds vector number `vector`, of `lanes` values from `offset`, to *sum. `special`
+   says that the vector may hold a class that the operation treats apart. */
+typedef void accumulate_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
+                             wide_acc *sum);
+
+static ALWAYS_INLINE void accumulate_along(const struct block *b, accumulate_step *step, const void *context,
+                                           size_t special, struct fsm_sum *sums) {
+    double hi[LANES], lo[LANES];
+    wide_acc sum = w_acc_zero();
+    size_t full = b->count / LANES, tail = b->count % LANES;
+    size_t first_part = special < full ? special : full;
+    for (size_t i = 0; i < first_part; i++) step(context, i * LANES, LANES, i, 0, &sum);
+    if (special < full) step(context, special * LANES, LANES, special, 1, &sum);
+    for (size_t i = first_part + 1; i < full; i++) step(context, i * LANES, LANES, i, 0, &sum);
+    if (tail) step(context, full * LANES, tail, full, special == full, &sum);
+    w_acc_store(&sum, hi, lo);
+    fold_sums(hi, lo, 1, LANES, sums);
+}
+
+/* Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes. */
+static ALWAYS_INLINE void accumulate_across(const struct block *b, accumulate_step *step, const void *context,
+                                            size_t special, struct fsm_sum *sums) {
+    double hi[LANES * LANES], lo[LANES * LANES];
+    wide_acc part[LANES];
+    size_t used = b->classes < LANES ? b->classes : LANES;
+    for (size_t i = 0; i < used; i++) part[i] = w_acc_zero();
+    for (size_t k = 0; k < b->classes; k++)
+        step(context, k * LANES, LANES, k, special != NO_VECTOR, &part[k % LANES]);
+    for (size_t i = 0; i < used; i++) w_acc_store(&part[i], hi + i * LANES, lo + i * LANES);
+    fold_sums(hi, lo, LANES, used, sums);
+}
+
+/* Sums over the classes, one a row. */
+static ALWAYS_INLINE void accumulate(const struct block *b, accumulate_step *step, const void *context,
+                                     size_t special, struct fsm_sum *sums) {
+    if (b->across)
+        accumulate_across(b, step, context, special, sums);
+    else
+        accumulate_along(b, step, context, special, sums);
+}
+
+/* One step of `transform`: the new values of a vector. */
+typedef wide transform_step(const void *context, size_t offset, size_t lanes);
+
+static ALWAYS_INLINE void transform(const struct block *b, transform_step *step, const void *context, real *out) {
+    size_t full = b->count / LANES, tail = b->count % LANES;
+    for (size_t i = 0; i < full; i++) w_store(out + i * LANES, step(context, i * LANES, LANES));
+    if (tail) w_store_tail(out + full * LANES, tail, step(context, full * LANES, tail));
+}
+
+/* The maximum of each row; NaN is passed over. */
+static inline void row_maxima(const struct block *b, real *maxima) {
+    const real lowest = -(real)INFINITY;
+    real lanes[LANES];
+    wide m[4];
+    size_t full = b->count / LANES, tail = b->count % LANES, i = 0;
+    for (int j = 0; j < 4; j++) m[j] = w_set1(lowest);
+    for (; i + 4 <= full; i += 4)
+        for (int j = 0; j < 4; j++) m[j] = w_max(w_load(b->x + (i + (size_t)j) * LANES), m[j]);
+    for (; i < full; i++) m[0] = w_max(w_load(b->x + i * LANES), m[0]);
+    if (tail) m[0] = w_max(w_load_tail(b->x + full * LANES, tail, lowest), m[0]);
+    w_store(lanes, w_max(w_max(m[0], m[1]), w_max(m[2], m[3])));
+    if (b->across) {
+        memcpy(maxima, lanes, sizeof lanes);
+        return;
+    }
+    maxima[0] = lanes[0];
+    for (size_t l = 1; l < LANES; l++) maxima[0] = lanes[l] > maxima[0] ? lanes[l] : maxima[0];
+}
+
+/* The first class at which each row has its maximum (class 0 where it has none, all being NaN). */
+static inline void row_argmaxima(const struct block *b, const real *maxima, size_t *at) {
+    if (b->across) {
+        real_bits found[LANES];
+        const wide m = w_load(maxima);
+        wide index = w_index(0);
+        for (size_t k = b->classes; k-- > 0;)
+            index = w_if_equal(w_load(b->x + k * LANES), m, w_index((real_bits)k), index);
+        real lanes[LANES];
+        w_store(lanes, index);
+        memcpy(found, lanes, sizeof found);
+        for (size_t l = 0; l < LANES; l++) at[l] = (size_t)found[l];
+        return;
+    }
+    const real *x = b->x;
+    const real maximum = maxima[0];
+    size_t k = 0;
+    for (; k + LANES <= b->count; k += LANES) {
+        int found = 0;
+        for (size_t l = 0; l < LANES; l++) found |= x[k + l] == maximum;
+        if (found) break;
+    }
+    for (; k < b->count; k++) {
+        if (x[k] == maximum) {
+            at[0] = k;
+            return;
+        }
+    }
+    at[0] = 0;
+}

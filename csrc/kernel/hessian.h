@@ -1,0 +1,70 @@
+/* Gradient and the diagonal of the Hessian, factor * Y p (1 - p), per sample. */
+
+struct hessian {
+    const real *e;
+    wide probability_hi, probability_lo, power, hi, lo, least;
+};
+
+static ALWAYS_INLINE wide hessian_step(const void *context, size_t offset, size_t lanes) {
+    const struct hessian *c = context;
+    wide e = load_lanes(c->e + offset, lanes, 0);
+    wide others = w_sub(w_set1(1), w_mul_pair(e, c->probability_hi, c->probability_lo));
+    wide h = w_mul(w_mul_pair(w_mul(e, c->power), c->hi, c->lo), others);
+    return w_max(c->least, h); /* NaN stays NaN */
+}
+
+static inline double hessian_factor(const struct fsm_job *job) {
+    if (job->hessian == FSM_HESSIAN_XGBOOST) return 2;
+    if (job->hessian == FSM_HESSIAN_LIGHTGBM) return (double)job->classes / (double)(job->classes - 1);
+    return 1;
+}
+
+/* The Hessian of a block into `out`, from the exponentials; the argmax, whose p may be close to 1, from the
+   others' sum. */
+static inline void write_hessian(const struct fsm_job *job, const struct block *b, const struct targets *t,
+                                 const struct peaks *p, const struct dense_sums *d, real *out) {
+    const real least = job->hessian == FSM_HESSIAN_XGBOOST ? (real)1e-16 : 0;
+    struct factors probability = {.split = 0}, scaled = {.split = 0};
+    real apart[LANES];
+    for (size_t i = 0; i < b->lanes; i++) {
+        struct fsm_sum all = sum_plus(p->rest[i], p->top[i]);
+        if (!isfinite(p->maximum[i])) all.hi = (double)NAN;
+        double total = t->kind[i] == TARGET_DENSE ? d->total[i].hi : t->label_weight[i];
+        double factor = hessian_factor(job) * total * t->sample_weight[i];
+        set_factor(&probability, i, sum_quotient((struct fsm_sum){1, 0}, all));
+        set_factor(&scaled, i, sum_quotient((struct fsm_sum){factor, 0}, all));
+        double top = sum_value(sum_quotient(p->top[i], all)), rest = sum_value(sum_quotient(p->rest[i], all));
+        double h = factor * top * rest;
+        apart[i] = h < least ? least : (real)h;
+    }
+    const struct hessian c = {b->e,
+                              row_values(b, probability.hi),
+                              row_values(b, probability.lo),
+                              row_values(b, scaled.power),
+                              row_values(b, scaled.hi),
+                              row_values(b, scaled.lo),
+                              w_set1(least)};
+    transform(b, hessian_step, &c, out);
+    for (size_t i = 0; i < b->lanes; i++) out[p->at[i] * b->lanes + i] = apart[i];
+}
+
+static void FSM_NAME(grad_hess)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+    const struct scratch s = cut_scratch(job, memory);
+    prepare_targets(job, &s);
+    for (size_t sample = range.begin; sample < range.end;) {
+        struct block b = next_block(job, sample, range.end);
+        struct targets t;
+        struct peaks p;
+        struct dense_sums d;
+        struct row_results r;
+        b.x = open_view(job, &job->input, &b, s.x, 0, 0);
+        b.e = open_output(job, &job->out, &b, s.e);
+        work_rows(job, &b, &s, 1, &t, &p, &d, &r);
+        real *hess = open_output(job, &job->hess, &b, s.x); /* the input is not read any more */
+        write_hessian(job, &b, &t, &p, &d, hess);
+        close_output(job, &job->hess, &b, hess, 0);
+        write_gradient(&b, &t, &r);
+        close_output(job, &job->out, &b, b.e, 0);
+        sample += b.rows;
+    }
+}

@@ -1,0 +1,139 @@
+/* Between the caller's arrays, at any strides and in any storage, and blocks in lanes. */
+
+#include "halves.h"
+
+static inline char *sample_address(const struct fsm_job *job, const struct fsm_view *view, size_t sample) {
+    if (job->outer == 1) return view->data + (ptrdiff_t)sample * view->inner;
+    return view->data + (ptrdiff_t)(sample / job->inner) * view->outer +
+           (ptrdiff_t)(sample % job->inner) * view->inner;
+}
+
+static inline size_t storage_bytes(enum fsm_storage storage) {
+    return storage == FSM_FLOAT64 ? 8 : storage == FSM_FLOAT32 ? 4 : 2;
+}
+
+/* One row, its classes `stride` bytes apart, to or from values `step` apart. */
+static inline void unpack_row(const char *p, ptrdiff_t stride, enum fsm_storage storage, size_t classes, real *row,
+                              size_t step) {
+#if FSM_REAL_BITS == 32
+    if (storage == FSM_FLOAT16) {
+        for (size_t k = 0; k < classes; k++, p += stride) row[k * step] = float_from_float16(*(const uint16_t *)p);
+        return;
+    }
+    if (storage == FSM_BFLOAT16) {
+        for (size_t k = 0; k < classes; k++, p += stride) row[k * step] = float_from_bfloat16(*(const uint16_t *)p);
+        return;
+    }
+#else
+    (void)storage;
+#endif
+    for (size_t k = 0; k < classes; k++, p += stride) row[k * step] = *(const real *)p;
+}
+
+static inline void pack_row(char *p, ptrdiff_t stride, enum fsm_storage storage, size_t classes, const real *row,
+                            size_t step) {
+#if FSM_REAL_BITS == 32
+    if (storage == FSM_FLOAT16) {
+        for (size_t k = 0; k < classes; k++, p += stride) *(uint16_t *)p = float16_from_float(row[k * step]);
+        return;
+    }
+    if (storage == FSM_BFLOAT16) {
+        for (size_t k = 0; k < classes; k++, p += stride) *(uint16_t *)p = bfloat16_from_float(row[k * step]);
+        return;
+    }
+#else
+    (void)storage;
+#endif
+    for (size_t k = 0; k < classes; k++, p += stride) *(real *)p = row[k * step];
+}
+
+static inline void store_real(char *p, enum fsm_storage storage, double value) {
+    real rounded = (real)value;
+    pack_row(p, 0, storage, 1, &rounded, 1);
+}
+
+/* Whether a view's rows are values of `real` side by side, to be worked on where they lie. */
+static inline int lies_along(const struct fsm_job *job, const struct fsm_view *view) {
+    return storage_bytes(job->storage) == sizeof(real) &&
+           (view->classes == (ptrdiff_t)sizeof(real) || job->classes == 1);
+}
+
+/* Whether the block's samples lie side by side, so that a class of all of them is one vector in memory. */
+static inline int samples_lie_along(const struct fsm_job *job, const struct fsm_view *view, const struct block *b) {
+    return storage_bytes(job->storage) == sizeof(real) && view->inner == (ptrdiff_t)sizeof(real) &&
+           b->rows == LANES && b->sample % job->inner + LANES <= job->inner;
+}
+
+static inline void drop_classes(const struct fsm_job *job, size_t sample, real *row, size_t step, real value) {
+    const char *keep = sample_address(job, &job->where, sample);
+    for (size_t k = 0; k < job->classes; k++, keep += job->where.classes)
+        if (!*keep) row[k * step] = value;
+}
+
+/* The block's values of a view, in lanes: where they lie if they lie so, else copied to `scratch`. Dropped
+   classes become `dropped`, where the job has a mask and `masked` says that it is for this view. */
+static inline const real *open_view(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                    real *scratch, int masked, real dropped) {
+    masked = masked && job->where.data != NULL;
+    if (!b->across && !masked && lies_along(job, view)) return (const real *)sample_address(job, view, b->sample);
+    if (b->across && samples_lie_along(job, view, b)) {
+        const char *p = sample_address(job, view, b->sample);
+        for (size_t k = 0; k < job->classes; k++, p += view->classes)
+            memcpy(scratch + k * LANES, p, LANES * sizeof(real));
+    } else {
+        for (size_t i = 0; i < b->rows; i++)
+            unpack_row(sample_address(job, view, b->sample + i), view->classes, job->storage, job->classes,
+                       scratch + i, b->lanes);
+        for (size_t i = b->rows; i < b->lanes; i++)
+            for (size_t k = 0; k < job->classes; k++) scratch[k * LANES + i] = 0;
+    }
+    if (masked)
+        for (size_t i = 0; i < b->rows; i++) drop_classes(job, b->sample + i, scratch + i, b->lanes, dropped);
+    return scratch;
+}
+
+/* Where a block computes what goes to a view: there itself if its rows lie along the lanes, else in `scratch`. */
+static inline real *open_output(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                real *scratch) {
+    if (!b->across && view->data != NULL && lies_along(job, view))
+        return (real *)sample_address(job, view, b->sample);
+    return scratch;
+}
+
+/* Brings what open_output's place holds to the view, with `dropped` for dropped classes. */
+static inline void close_output(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                real *values, real dropped) {
+    if (job->where.data != NULL)
+        for (size_t i = 0; i < b->rows; i++) drop_classes(job, b->sample + i, values + i, b->lanes, dropped);
+    if (!b->across && lies_along(job, view)) return;
+    if (b->across && samples_lie_along(job, view, b)) {
+        char *p = sample_address(job, view, b->sample);
+        for (size_t k = 0; k < job->classes; k++, p += view->classes)
+            memcpy(p, values + k * LANES, LANES * sizeof(real));
+        return;
+    }
+    for (size_t i = 0; i < b->rows; i++)
+        pack_row(sample_address(job, view, b->sample + i), view->classes, job->storage, job->classes, values + i,
+                 b->lanes);
+}
+
+/* Rows no longer than this fill the vectors better across the lanes; a row along them pays for its own end. */
+enum { LONGEST_ACROSS = 4 * LANES };
+
+/* The bits are the same either way, so that the choice is free. */
+static inline int goes_across(const struct fsm_job *job) {
+    if (job->classes <= LONGEST_ACROSS) return 1;
+    return !lies_along(job, &job->input) && job->input.inner == (ptrdiff_t)sizeof(real) &&
+           storage_bytes(job->storage) == sizeof(real) && job->inner >= LANES;
+}
+
+static inline struct block next_block(const struct fsm_job *job, size_t sample, size_t end) {
+    struct block b = {0};
+    b.across = goes_across(job);
+    b.classes = job->classes;
+    b.lanes = b.across ? LANES : 1;
+    b.count = job->classes * b.lanes;
+    b.sample = sample;
+    b.rows = end - sample < b.lanes ? end - sample : b.lanes;
+    return b;
+}

@@ -1,0 +1,77 @@
+/* softmax, log_softmax and logsumexp. */
+
+static void FSM_NAME(softmax)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+    const struct scratch s = cut_scratch(job, memory);
+    for (size_t sample = range.begin; sample < range.end;) {
+        struct block b = next_block(job, sample, range.end);
+        real maxima[LANES];
+        struct row_shift shifts[LANES];
+        struct fsm_sum sums[LANES];
+        struct factors factors = {.split = 0};
+        b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
+        b.e = open_output(job, &job->out, &b, s.e);
+        row_maxima(&b, maxima);
+        for (size_t i = 0; i < b.lanes; i++) shifts[i] = shift_for(maxima[i]);
+        sum_exponentials(&b, shifts, NULL, 1, sums);
+        for (size_t i = 0; i < b.lanes; i++) {
+            double one = isfinite(maxima[i]) ? 1 : (double)NAN;
+            set_factor(&factors, i, sum_quotient((struct fsm_sum){one, 0}, sums[i]));
+        }
+        scale_rows(&b, &factors);
+        close_output(job, &job->out, &b, b.e, 0);
+        sample += b.rows;
+    }
+}
+
+struct log_scaling {
+    const real *x;
+    wide maximum, log_rest;
+};
+
+static ALWAYS_INLINE wide log_step(const void *context, size_t offset, size_t lanes) {
+    const struct log_scaling *c = context;
+    return w_sub(w_sub(load_lanes(c->x + offset, lanes, 0), c->maximum), c->log_rest);
+}
+
+/* (x - M) - log(1 + rest / top): two terms of one sign. */
+static void FSM_NAME(log_softmax)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+    const struct scratch s = cut_scratch(job, memory);
+    for (size_t sample = range.begin; sample < range.end;) {
+        struct block b = next_block(job, sample, range.end);
+        struct peaks peaks;
+        real log_rest[LANES];
+        b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
+        b.e = open_output(job, &job->out, &b, s.e);
+        find_peaks(&b, &peaks);
+        sum_exponentials(&b, peaks.shift, peaks.at, 0, peaks.rest);
+        for (size_t i = 0; i < b.lanes; i++) log_rest[i] = (real)log_of_rest(&peaks, i);
+        const struct log_scaling c = {b.x, row_values(&b, peaks.maximum), row_values(&b, log_rest)};
+        transform(&b, log_step, &c, b.e);
+        close_output(job, &job->out, &b, b.e, -(real)INFINITY);
+        sample += b.rows;
+    }
+}
+
+/* logsumexp of a row whose maximum is infinite, or that is all NaN: the infinity, unless there is a NaN. */
+static inline double infinite_logsumexp(const struct block *b, size_t row, real maximum) {
+    for (size_t k = 0; k < b->classes; k++)
+        if (isnan(b->x[k * b->lanes + row])) return (double)NAN;
+    return maximum;
+}
+
+static void FSM_NAME(logsumexp)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+    const struct scratch s = cut_scratch(job, memory);
+    for (size_t sample = range.begin; sample < range.end;) {
+        struct block b = next_block(job, sample, range.end);
+        struct peaks peaks;
+        b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
+        find_peaks(&b, &peaks);
+        sum_exponentials(&b, peaks.shift, peaks.at, 0, peaks.rest);
+        for (size_t i = 0; i < b.rows; i++) {
+            real m = peaks.maximum[i];
+            double value = isfinite(m) ? m + log_of_rest(&peaks, i) : infinite_logsumexp(&b, i, m);
+            store_real(sample_address(job, &job->losses, sample + i), job->storage, value);
+        }
+        sample += b.rows;
+    }
+}

@@ -1,0 +1,40 @@
+/* The element type of this translation unit: float32 or float64, by FSM_REAL_BITS. */
+#ifndef FSM_REAL_H
+#define FSM_REAL_H
+
+#include <float.h>
+#include <stdint.h>
+
+#if FSM_REAL_BITS == 32
+typedef float real;
+typedef int32_t real_bits;
+enum {
+    MANTISSA_BITS = 23,
+    EXPONENT_BIAS = 127,
+    /* Exponentials are kept times 2^HEADROOM, so that none that matters is subnormal. */
+    HEADROOM = 60,
+    /* Factors outside 2^±SAFE_EXPONENT are split before they are rounded to `real`. */
+    SAFE_EXPONENT = 100 /* of LARGEST_FACTOR */
+};
+#define ROUND_TO_INTEGER 0x1.8p23f     /* added and taken away again, rounds to the nearest integer */
+#define LOG2E 0x1.715476p+0f
+/* Beyond this the maximum is subtracted first; see shift_for in exponential.h. */
+#define LARGEST_UNSHIFTED 256.0f
+#define LARGEST_REAL FLT_MAX
+#define LARGEST_FACTOR 0x1p100
+#else
+typedef double real;
+typedef int64_t real_bits;
+enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023, HEADROOM = 256, SAFE_EXPONENT = 700 };
+#define ROUND_TO_INTEGER 0x1.8p52
+#define LOG2E 0x1.71547652b82fep+0
+#define LARGEST_UNSHIFTED 2048.0
+#define LARGEST_REAL DBL_MAX
+#define LARGEST_FACTOR 0x1p700
+#endif
+
+/* A kernel sees the machine as this many lanes, 64 bytes of them, on every instruction set: what is summed
+   in which order, and so every bit of a result, is then the same on all that fuse multiply and add. */
+enum { LANES = 512 / FSM_REAL_BITS };
+
+#endif

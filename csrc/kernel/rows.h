@@ -1,0 +1,197 @@
+/* What every operation asks of a block's rows: maxima, shifted exponentials and their sums. */
+
+/* A thread's scratch memory, cut up. */
+struct scratch {
+    real *x, *e, *y;
+    real *target_row;        /* one row of effective targets, for labels with smoothing */
+    real *class_weight;      /* the class weights as `real` */
+    double *mean_hi, *mean_lo;
+};
+
+static inline size_t in_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* The sizes of the pieces. */
+struct scratch_layout {
+    size_t values, row, sums;
+};
+
+static inline struct scratch_layout scratch_layout(const struct fsm_job *job) {
+    const int across = goes_across(job);
+    const size_t count = job->classes * (across ? LANES : 1);
+    return (struct scratch_layout){in_lines(count * sizeof(real)), in_lines(job->classes * sizeof(real)),
+                                   job->want_mean_grad && across ? in_lines(count * sizeof(double)) : 0};
+}
+
+static inline struct scratch cut_scratch(const struct fsm_job *job, void *memory) {
+    const struct scratch_layout n = scratch_layout(job);
+    char *values = memory, *rows = values + 3 * n.values, *sums = rows + 2 * n.row;
+    return (struct scratch){
+        .x = (real *)values,
+        .e = (real *)(values + n.values),
+        .y = (real *)(values + 2 * n.values),
+        .target_row = (real *)rows,
+        .class_weight = (real *)(rows + n.row),
+        .mean_hi = (double *)sums,
+        .mean_lo = (double *)(sums + n.sums),
+    };
+}
+
+/* The exponentials of a block and their sums. */
+struct exponentials {
+    const real *x;
+    real *e;
+    struct wide_shift shift;
+    wide skip;
+};
+
+static inline struct wide_shift wide_shifts(const struct block *b, const struct row_shift *shifts) {
+    real shift[LANES], floor[LANES];
+    real_bits bits[LANES];
+    for (size_t i = 0; i < LANES; i++) {
+        const struct row_shift *s = &shifts[b->across ? i : 0];
+        shift[i] = s->shift;
+        floor[i] = s->floor;
+        bits[i] = s->bits;
+    }
+    return (struct wide_shift){w_load(shift), w_load(floor), w_load_index(bits)};
+}
+
+/* In each lane the number of the vector at which it is to be passed over, for class at[row] of each row. */
+static inline wide skip_lanes(const struct block *b, const size_t *at) {
+    real_bits vector[LANES];
+    for (size_t i = 0; i < LANES; i++)
+        vector[i] = b->across ? (real_bits)at[i] : i == at[0] % LANES ? (real_bits)(at[0] / LANES) : -1;
+    return w_load_index(vector);
+}
+
+static ALWAYS_INLINE void add_exponentials(const struct exponentials *c, size_t offset, size_t lanes, size_t vector,
+                                           int special, int store, wide_acc *sum) {
+    wide residual;
+    wide e = shifted_exp(load_lanes(c->x + offset, lanes, -(real)INFINITY), &c->shift, &residual);
+    if (store && lanes == LANES) w_store(c->e + offset, e);
+    if (store && lanes != LANES) w_store_tail(c->e + offset, lanes, e);
+    if (special) {
+        const wide at = w_index((real_bits)vector);
+        e = w_zero_at(e, c->skip, at);
+        residual = w_zero_at(residual, c->skip, at);
+    }
+    w_acc_add(sum, e, residual);
+}
+static ALWAYS_INLINE void exponentials_step(const void *context, size_t offset, size_t lanes, size_t vector,
+                                            int special, wide_acc *sum) {
+    add_exponentials(context, offset, lanes, vector, special, 1, sum);
+}
+static ALWAYS_INLINE void exponential_sum_step(const void *context, size_t offset, size_t lanes, size_t vector,
+                                               int special, wide_acc *sum) {
+    add_exponentials(context, offset, lanes, vector, special, 0, sum);
+}
+
+/* Each row's sum of shifted exponentials, leaving out class skip[row] where `skip` is given. The exponentials
+   go to b->e where `store` says so. */
+static inline void sum_exponentials(const struct block *b, const struct row_shift *shifts, const size_t *skip,
+                                    int store, struct fsm_sum *sums) {
+    struct exponentials c = {b->x, b->e, wide_shifts(b, shifts), w_index(-1)};
+    size_t special = NO_VECTOR;
+    if (skip != NULL) {
+        c.skip = skip_lanes(b, skip);
+        special = skip[0] / LANES; /* across the lanes any vector may hold one */
+    }
+    if (store)
+        accumulate(b, exponentials_step, &c, special, sums);
+    else
+        accumulate(b, exponential_sum_step, &c, special, sums);
+}
+
+/* The shifted exponential of one value a row, to twice the precision. */
+static inline void exponentials_of(const struct block *b, const struct row_shift *shifts, const real *values,
+                                   struct fsm_sum *results) {
+    real e[LANES], residuals[LANES];
+    wide residual;
+    const struct wide_shift shift = wide_shifts(b, shifts);
+    w_store(e, shifted_exp(row_values(b, values), &shift, &residual));
+    w_store(residuals, residual);
+    for (size_t i = 0; i < b->lanes; i++) results[i] = (struct fsm_sum){e[i], residuals[i]};
+}
+
+/* The largest class of each row and the sums apart from it: rest, without it, is never made by subtraction, so that
+   what a confident row says of the other classes is not lost. */
+struct peaks {
+    real maximum[LANES];
+    size_t at[LANES];
+    struct row_shift shift[LANES];
+    struct fsm_sum top[LANES];
+    struct fsm_sum rest[LANES];
+};
+
+static inline void find_peaks(const struct block *b, struct peaks *p) {
+    row_maxima(b, p->maximum);
+    row_argmaxima(b, p->maximum, p->at);
+    for (size_t i = 0; i < b->lanes; i++) p->shift[i] = shift_for(p->maximum[i]);
+    exponentials_of(b, p->shift, p->maximum, p->top);
+}
+
+/* log(sum of e^x) - maximum = log(1 + rest / top), which is small where the row is confident. NaN where the row has
+   a NaN or no finite maximum. */
+static inline double log_of_rest(const struct peaks *p, size_t row) {
+    if (!isfinite(p->maximum[row])) return (double)NAN;
+    return sum_log1p(sum_quotient(p->rest[row], p->top[row]));
+}
+
+/* Factors hi + lo a row; where they would leave the range of `real`, a power of two is taken out of them first. */
+struct factors {
+    real hi[LANES], lo[LANES], power[LANES];
+    int split;
+};
+
+static inline void set_factor(struct factors *f, size_t row, struct fsm_sum factor) {
+    const double magnitude = fabs(factor.hi);
+    f->power[row] = 1;
+    if (magnitude != 0 && isfinite(magnitude) && (magnitude > LARGEST_FACTOR || magnitude < 1 / LARGEST_FACTOR)) {
+        int exponent;
+        (void)frexp(factor.hi, &exponent);
+        int taken = exponent > 0 ? exponent - SAFE_EXPONENT : exponent + SAFE_EXPONENT;
+        taken = taken < EXPONENT_BIAS ? taken : EXPONENT_BIAS;
+        f->power[row] = (real)ldexp(1, taken);
+        factor.hi = ldexp(factor.hi, -taken);
+        factor.lo = ldexp(factor.lo, -taken);
+        f->split = 1;
+    }
+    f->hi[row] = (real)factor.hi;
+    if (isinf(f->hi[row]) && isfinite(factor.hi)) {
+        /* Beyond even that: 0 times it must still be 0. */
+        f->hi[row] = factor.hi < 0 ? -LARGEST_REAL : LARGEST_REAL;
+        factor = (struct fsm_sum){f->hi[row], 0};
+    }
+#if FSM_REAL_BITS == 32
+    f->lo[row] = (real)(factor.hi - f->hi[row] + factor.lo);
+#else
+    f->lo[row] = factor.lo;
+#endif
+}
+
+struct scaling {
+    const real *e;
+    wide hi, lo;
+};
+
+static ALWAYS_INLINE wide scaling_step(const void *context, size_t offset, size_t lanes) {
+    const struct scaling *c = context;
+    return w_mul_pair(load_lanes(c->e + offset, lanes, 0), c->hi, c->lo);
+}
+static ALWAYS_INLINE wide power_step(const void *context, size_t offset, size_t lanes) {
+    const struct scaling *c = context;
+    return w_mul(load_lanes(c->e + offset, lanes, 0), c->hi);
+}
+
+static inline void take_powers(const struct block *b, const struct factors *f) {
+    if (!f->split) return;
+    const struct scaling powers = {b->e, row_values(b, f->power), w_set1(0)};
+    transform(b, power_step, &powers, b->e);
+}
+
+/* b->e times its row's factor, in place. */
+static inline void scale_rows(const struct block *b, const struct factors *f) {
+    take_powers(b, f);
+    const struct scaling c = {b->e, row_values(b, f->hi), row_values(b, f->lo)};
+    transform(b, scaling_step, &c, b->e);
+}

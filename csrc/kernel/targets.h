@@ -1,0 +1,126 @@
+/* What a block's targets are: a class a row with its weight, or a row of weights y over all classes.
+
+   y_k = w_k ((1 - eps) t_k + eps / K) with class weights w and label smoothing eps; t is one-hot for labels. A row
+   of probabilities with a single entry is treated as the label that it is, which gives it the label's bits. */
+
+enum row_target { TARGET_IGNORED, TARGET_LABEL, TARGET_DENSE };
+
+struct targets {
+    enum row_target kind[LANES];
+    size_t label[LANES];
+    double label_weight[LANES];    /* w_t t_t of a label */
+    double sample_weight[LANES];   /* 0 where ignored */
+    int any_dense;
+};
+
+static inline int64_t label_at(const struct fsm_job *job, size_t sample) {
+    const char *p = sample_address(job, &job->labels, sample);
+    return job->labels_are_64_bit ? *(const int64_t *)p : *(const int32_t *)p;
+}
+
+static inline double sample_weight_at(const struct fsm_job *job, size_t sample) {
+    if (job->sample_weight.data == NULL) return 1;
+    return *(const double *)sample_address(job, &job->sample_weight, sample);
+}
+
+static inline double class_weight_at(const struct fsm_job *job, size_t k) {
+    return job->class_weight == NULL ? 1 : job->class_weight[k];
+}
+
+/* y_k for a class with target 1 or 0; the same roundings as effective_step's. */
+static inline real effective_target(const struct fsm_job *job, const struct scratch *s, size_t k, int is_target) {
+    real smooth = (real)(job->label_smoothing / (double)job->classes);
+    real y = is_target ? (real)(1 - job->label_smoothing) + smooth : smooth;
+    return job->class_weight == NULL ? y : y * s->class_weight[k];
+}
+
+/* What of the targets is the same for all samples. */
+static inline void prepare_targets(const struct fsm_job *job, const struct scratch *s) {
+    if (job->class_weight != NULL)
+        for (size_t k = 0; k < job->classes; k++) s->class_weight[k] = (real)job->class_weight[k];
+    if (job->labels.data != NULL && job->label_smoothing != 0)
+        for (size_t k = 0; k < job->classes; k++) s->target_row[k] = effective_target(job, s, k, 0);
+}
+
+struct effective {
+    const struct block *b;
+    const real *t, *class_weight;
+    wide keep, smooth;
+};
+
+static ALWAYS_INLINE wide effective_step(const void *context, size_t offset, size_t lanes) {
+    const struct effective *c = context;
+    wide y = w_fma(load_lanes(c->t + offset, lanes, 0), c->keep, c->smooth);
+    if (c->class_weight == NULL) return y;
+    if (c->b->across) return w_mul(y, w_set1(c->class_weight[offset / LANES]));
+    return w_mul(y, load_lanes(c->class_weight + offset, lanes, 0));
+}
+
+/* The only class with a target other than 0 in a row of probabilities, or `classes` where there is not just one. */
+static inline size_t only_target(const struct block *b, size_t row) {
+    const real *t = b->y + row;
+    size_t found = b->classes;
+    for (size_t k = 0; k < b->classes; k++) {
+        if (t[k * b->lanes] == 0) continue;
+        if (found != b->classes) return b->classes;
+        found = k;
+    }
+    return found;
+}
+
+static inline void read_label(const struct fsm_job *job, size_t sample, size_t row, struct targets *t) {
+    int64_t label = label_at(job, sample);
+    if (job->has_ignore_index && label == job->ignore_index) return;
+    /* Checked before, but the caller's other threads may write to the labels meanwhile. */
+    if (label < 0 || (uint64_t)label >= job->classes) return;
+    t->kind[row] = job->label_smoothing != 0 ? TARGET_DENSE : TARGET_LABEL;
+    t->label[row] = (size_t)label;
+    t->label_weight[row] = class_weight_at(job, (size_t)label);
+    t->sample_weight[row] = sample_weight_at(job, sample);
+    t->any_dense |= t->kind[row] == TARGET_DENSE;
+}
+
+static inline void read_probabilities(const struct fsm_job *job, const struct block *b, size_t row,
+                                      struct targets *t) {
+    size_t only = job->label_smoothing == 0 ? only_target(b, row) : b->classes;
+    t->sample_weight[row] = sample_weight_at(job, b->sample + row);
+    if (only == b->classes) {
+        t->kind[row] = TARGET_DENSE;
+        t->any_dense = 1;
+        return;
+    }
+    t->kind[row] = TARGET_LABEL;
+    t->label[row] = only;
+    t->label_weight[row] = b->y[only * b->lanes + row] * class_weight_at(job, only);
+}
+
+/* b->y for labels with smoothing: the row without a target, but for the target's own entry. */
+static inline void smooth_labels(const struct fsm_job *job, const struct block *b, const struct scratch *s,
+                                 const struct targets *t) {
+    for (size_t k = 0; k < b->classes; k++)
+        for (size_t i = 0; i < b->lanes; i++) s->y[k * b->lanes + i] = s->target_row[k];
+    for (size_t i = 0; i < b->rows; i++)
+        if (t->kind[i] == TARGET_DENSE)
+            s->y[t->label[i] * b->lanes + i] = effective_target(job, s, t->label[i], 1);
+}
+
+/* Reads the block's targets; b->y becomes the rows y where any is dense. */
+static inline void read_targets(const struct fsm_job *job, struct block *b, const struct scratch *s,
+                                struct targets *t) {
+    *t = (struct targets){.any_dense = 0};
+    if (job->labels.data != NULL) {
+        for (size_t i = 0; i < b->rows; i++) read_label(job, b->sample + i, i, t);
+        if (!t->any_dense) return;
+        smooth_labels(job, b, s, t);
+        b->y = s->y;
+        return;
+    }
+    b->y = open_view(job, &job->other, b, s->y, 0, 0);
+    for (size_t i = 0; i < b->rows; i++) read_probabilities(job, b, i, t);
+    if (!t->any_dense || (job->class_weight == NULL && job->label_smoothing == 0)) return;
+    const struct effective c = {b, b->y, job->class_weight == NULL ? NULL : s->class_weight,
+                                w_set1((real)(1 - job->label_smoothing)),
+                                w_set1((real)(job->label_smoothing / (double)job->classes))};
+    transform(b, effective_step, &c, s->y);
+    b->y = s->y;
+}

@@ -1,0 +1,41 @@
+/* The kernels of one instruction set for one dtype. The file that includes this has said FSM_ISA and
+   FSM_REAL_BITS and included the instruction set's words. */
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "../dispatch.h"
+#include "../job.h"
+
+#define FSM_JOIN_(isa, name, bits) fsm_##isa##_##name##_float##bits
+#define FSM_JOIN(isa, name, bits) FSM_JOIN_(isa, name, bits)
+#define FSM_NAME(name) FSM_JOIN(FSM_ISA, name, FSM_REAL_BITS)
+#define FSM_TABLE_NAME_(isa, bits) fsm_##isa##_float##bits
+#define FSM_TABLE_NAME(isa, bits) FSM_TABLE_NAME_(isa, bits)
+
+#include "wide.h"
+#include "sums.h"
+#include "exponential.h"
+#include "block.h"
+#include "pack.h"
+#include "rows.h"
+#include "probabilities.h"
+#include "backward.h"
+#include "targets.h"
+#include "cross_entropy.h"
+#include "hessian.h"
+
+static size_t FSM_NAME(scratch_size)(const struct fsm_job *job) {
+    const struct scratch_layout n = scratch_layout(job);
+    return 3 * n.values + 2 * n.row + 2 * n.sums;
+}
+
+extern const struct fsm_kernels FSM_TABLE_NAME(FSM_ISA, FSM_REAL_BITS);
+const struct fsm_kernels FSM_TABLE_NAME(FSM_ISA, FSM_REAL_BITS) = {
+    {
+#define FSM_KERNEL(name) FSM_NAME(name),
+#include "../kernels.def"
+#undef FSM_KERNEL
+    },
+    FSM_NAME(scratch_size)};

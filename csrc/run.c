@@ -1,0 +1,91 @@
+#include "run.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "threads.h"
+#include "two_sum.h"
+
+enum {
+    CHUNK_ELEMENTS = 32768,     /* a chunk's logits stay in cache between their kernel's passes */
+    MOST_MEAN_CHUNKS = 64,      /* each has a mean gradient of its own in memory */
+    WORTH_A_THREAD = 65536,     /* elements: below this waking a thread costs more than it saves */
+    ROWS_ACROSS = 16            /* chunks of whole blocks, where rows lie across the lanes */
+};
+
+struct run {
+    const struct fsm_job *job;
+    fsm_kernel *kernel;
+    char *scratch;
+    size_t scratch_bytes;       /* a thread */
+    size_t samples;
+};
+
+static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+static size_t chunk_samples(const struct fsm_job *job, size_t samples) {
+    size_t chunk = CHUNK_ELEMENTS / job->classes + 1;
+    int classes_lie_along = job->input.classes == 4 || job->input.classes == 8;
+    if (job->want_mean_grad && chunk < samples / MOST_MEAN_CHUNKS + 1) chunk = samples / MOST_MEAN_CHUNKS + 1;
+    if (job->want_mean_grad || chunk > 1 || !classes_lie_along) chunk = round_up(chunk, ROWS_ACROSS);
+    return chunk;
+}
+
+static void run_chunk(void *context, size_t chunk, size_t worker) {
+    const struct run *run = context;
+    size_t begin = chunk * run->job->chunk_samples, end = begin + run->job->chunk_samples;
+    if (end > run->samples) end = run->samples;
+    run->kernel(run->job, (struct fsm_range){begin, end, chunk}, run->scratch + worker * run->scratch_bytes);
+}
+
+static void add_to(struct fsm_sum *total, double hi, double lo) {
+    double sum = total->hi + hi;
+    total->lo = isfinite(sum) ? total->lo + (fsm_sum_error(total->hi, hi, sum) + lo) : 0;
+    total->hi = sum;
+}
+
+static double total_loss(const struct fsm_job *job, size_t chunks) {
+    struct fsm_sum total = {0, 0};
+    for (size_t i = 0; i < chunks; i++) add_to(&total, job->chunk_loss[i].hi, job->chunk_loss[i].lo);
+    return (total.hi + total.lo) / job->divisor;
+}
+
+static void total_mean(const struct fsm_job *job, size_t chunks, double *mean_grad) {
+    const size_t pitch = fsm_mean_pitch(job->classes);
+    for (size_t k = 0; k < job->classes; k++) {
+        struct fsm_sum total = {0, 0};
+        for (size_t i = 0; i < chunks; i++)
+            add_to(&total, job->chunk_mean_hi[i * pitch + k], job->chunk_mean_lo[i * pitch + k]);
+        mean_grad[k] = total.hi + total.lo;
+    }
+}
+
+/* Whole cache lines, on a cache line. */
+static void *allocate(size_t bytes) { return aligned_alloc(64, round_up(bytes ? bytes : 1, 64)); }
+
+int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad) {
+    const struct fsm_kernels *kernels = fsm_kernels_for(job->storage);
+    struct run run = {.job = job, .kernel = kernels->run[operation], .samples = job->outer * job->inner};
+    job->want_mean_grad = mean_grad != NULL;
+    job->chunk_samples = chunk_samples(job, run.samples);
+    size_t chunks = (run.samples + job->chunk_samples - 1) / job->chunk_samples;
+    size_t mean_bytes = mean_grad ? chunks * fsm_mean_pitch(job->classes) * sizeof(double) : 0;
+    if (run.samples * job->classes < WORTH_A_THREAD || threads < 1) threads = 1;
+    if (threads > chunks) threads = chunks;
+    run.scratch_bytes = kernels->scratch_size(job);
+    run.scratch = allocate(threads * run.scratch_bytes);
+    job->chunk_loss = allocate(chunks * sizeof(struct fsm_sum));
+    job->chunk_mean_hi = allocate(mean_bytes);
+    job->chunk_mean_lo = allocate(mean_bytes);
+    int done = run.scratch && job->chunk_loss && job->chunk_mean_hi && job->chunk_mean_lo;
+    if (done) {
+        fsm_parallel(run_chunk, &run, chunks, threads);
+        if (loss) *loss = total_loss(job, chunks);
+        if (mean_grad) total_mean(job, chunks, mean_grad);
+    }
+    free(job->chunk_mean_lo);
+    free(job->chunk_mean_hi);
+    free(job->chunk_loss);
+    free(run.scratch);
+    return done ? 0 : -1;
+}

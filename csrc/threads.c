@@ -1,0 +1,130 @@
+#include "threads.h"
+
+#if defined(_WIN32)
+
+void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
+    (void)threads;
+    for (size_t item = 0; item < items; item++) task(context, item, 0);
+}
+
+void fsm_threads_setup(void) {}
+
+#else
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum { MOST_WORKERS = 255 };
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t work_is_there, work_is_done;
+    size_t workers;       /* started */
+    size_t generation;    /* counts the calls, so that a worker joins each once */
+    size_t wanted;        /* workers with a number up to this may join the call */
+    size_t joined;        /* workers in the call now */
+    int open;             /* whether the call may still be joined */
+    fsm_task *task;
+    void *context;
+    size_t items;
+    atomic_size_t next_item;
+} pool = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+          .work_is_there = PTHREAD_COND_INITIALIZER,
+          .work_is_done = PTHREAD_COND_INITIALIZER};
+
+static atomic_flag pool_is_taken = ATOMIC_FLAG_INIT;
+
+static void do_items(fsm_task *task, void *context, size_t items, size_t worker) {
+    for (;;) {
+        size_t item = atomic_fetch_add_explicit(&pool.next_item, 1, memory_order_relaxed);
+        if (item >= items) return;
+        task(context, item, worker);
+    }
+}
+
+static void *worker_main(void *argument) {
+    const size_t number = (size_t)(uintptr_t)argument;
+    size_t seen = 0;
+    pthread_mutex_lock(&pool.mutex);
+    for (;;) {
+        while (!pool.open || pool.generation == seen || number > pool.wanted)
+            pthread_cond_wait(&pool.work_is_there, &pool.mutex);
+        seen = pool.generation;
+        pool.joined++;
+        fsm_task *task = pool.task;
+        void *context = pool.context;
+        size_t items = pool.items;
+        pthread_mutex_unlock(&pool.mutex);
+        do_items(task, context, items, number);
+        pthread_mutex_lock(&pool.mutex);
+        if (--pool.joined == 0) pthread_cond_signal(&pool.work_is_done);
+    }
+    return NULL;
+}
+
+/* With the mutex held: starts workers up to `wanted`, or as many as the system allows. Signals are for the
+   program's own threads, so the workers block them all. */
+static void start_workers(size_t wanted) {
+    sigset_t all, before;
+    if (pool.workers >= wanted) return;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (pool.workers < wanted) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, worker_main, (void *)(uintptr_t)(pool.workers + 1)) != 0) break;
+        pthread_detach(thread);
+        pool.workers++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
+    if (threads > items) threads = items;
+    if (threads > MOST_WORKERS + 1) threads = MOST_WORKERS + 1;
+    if (threads <= 1 || atomic_flag_test_and_set(&pool_is_taken)) {
+        for (size_t item = 0; item < items; item++) task(context, item, 0);
+        return;
+    }
+    pthread_mutex_lock(&pool.mutex);
+    start_workers(threads - 1);
+    pool.task = task;
+    pool.context = context;
+    pool.items = items;
+    atomic_store(&pool.next_item, 0);
+    pool.wanted = threads - 1;
+    pool.open = 1;
+    pool.generation++;
+    pthread_cond_broadcast(&pool.work_is_there);
+    pthread_mutex_unlock(&pool.mutex);
+
+    do_items(task, context, items, 0);
+
+    pthread_mutex_lock(&pool.mutex);
+    pool.open = 0; /* a worker that wakes up only now finds nothing left */
+    while (pool.joined > 0) pthread_cond_wait(&pool.work_is_done, &pool.mutex);
+    pthread_mutex_unlock(&pool.mutex);
+    atomic_flag_clear(&pool_is_taken);
+}
+
+/* fork copies only the calling thread: the child starts with an empty pool, and the mutex is held across
+   the fork so that it is not copied in the middle of a change. */
+static void before_fork(void) { pthread_mutex_lock(&pool.mutex); }
+static void after_fork_in_parent(void) { pthread_mutex_unlock(&pool.mutex); }
+static void after_fork_in_child(void) {
+    pthread_mutex_init(&pool.mutex, NULL);
+    pthread_cond_init(&pool.work_is_there, NULL);
+    pthread_cond_init(&pool.work_is_done, NULL);
+    pool.workers = 0;
+    pool.joined = 0;
+    pool.open = 0;
+    atomic_flag_clear(&pool_is_taken);
+}
+
+void fsm_threads_setup(void) {
+    static atomic_flag done = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&done)) pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+#endif
