@@ -5,8 +5,8 @@
 
 #include "cpu.h"
 
-#define FSM_INSTRUCTION_SET(isa)                       \
-    extern const struct fsm_kernels fsm_##isa##_float32; \
+#define FSM_INSTRUCTION_SET(isa)                                                                                     \
+    extern const struct fsm_kernels fsm_##isa##_float32;                                                             \
     extern const struct fsm_kernels fsm_##isa##_float64;
 #include "kernels.def"
 #undef FSM_INSTRUCTION_SET
@@ -25,9 +25,9 @@ static _Atomic(const struct fsm_instruction_set *) in_use;
    makes the first call while it is imported, under the import lock. */
 static void fill_table(void) {
     if (table[0].name != NULL) return;
-#define FSM_INSTRUCTION_SET(isa)                                                    \
-    table[INDEX_OF_##isa] = (struct fsm_instruction_set){#isa, fsm_cpu_has_##isa, \
-                                                         fsm_##isa##_float32, fsm_##isa##_float64};
+#define FSM_INSTRUCTION_SET(isa)                                                                                     \
+    table[INDEX_OF_##isa] =                                                                                          \
+        (struct fsm_instruction_set){#isa, fsm_cpu_has_##isa, fsm_##isa##_float32, fsm_##isa##_float64};
 #include "kernels.def"
 #undef FSM_INSTRUCTION_SET
 }

@@ -24,10 +24,10 @@ struct fsm_sum {
 struct fsm_job {
     size_t outer, inner, classes;
     enum fsm_storage storage;
-    struct fsm_view input;         /* logits; the grad_output of a backward operation */
-    struct fsm_view other;         /* probabilities as targets; the output of a backward operation */
-    struct fsm_view where;         /* one byte an element, 0 leaves it out */
-    struct fsm_view out;           /* probabilities, log-probabilities, gradient */
+    struct fsm_view input; /* logits; the grad_output of a backward operation */
+    struct fsm_view other; /* probabilities as targets; the output of a backward operation */
+    struct fsm_view where; /* one byte an element, 0 leaves it out */
+    struct fsm_view out;   /* probabilities, log-probabilities, gradient */
     struct fsm_view hess;
     struct fsm_view labels;        /* int32 or int64, strides without a class axis */
     struct fsm_view sample_weight; /* float64, likewise */
@@ -44,8 +44,8 @@ struct fsm_job {
     /* Samples are cut into chunks that depend on the shape alone, each with its own place for what it
        sums, so that the totals have the same bits whatever the number of threads. */
     size_t chunk_samples;
-    struct fsm_sum *chunk_loss;      /* one a chunk */
-    double *chunk_mean_hi;           /* fsm_mean_pitch(classes) a chunk */
+    struct fsm_sum *chunk_loss; /* one a chunk */
+    double *chunk_mean_hi;      /* fsm_mean_pitch(classes) a chunk */
     double *chunk_mean_lo;
 };
 

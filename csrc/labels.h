@@ -5,9 +5,9 @@
 #include "job.h"
 
 struct fsm_label_summary {
-    ptrdiff_t first_bad;    /* number of the first sample whose label is neither a class nor ignored, or -1 */
-    size_t counted;         /* labels that are not ignored */
-    double total_weight;    /* the sum of their weights */
+    ptrdiff_t first_bad; /* number of the first sample whose label is neither a class nor ignored, or -1 */
+    size_t counted;      /* labels that are not ignored */
+    double total_weight; /* the sum of their weights */
 };
 
 struct fsm_label_summary fsm_check_labels(const struct fsm_job *job);

@@ -224,8 +224,8 @@ static PyObject *py_check_labels(PyObject *self, PyObject *const *args, Py_ssize
     return Py_BuildValue("nnd", (Py_ssize_t)summary.first_bad, (Py_ssize_t)summary.counted, summary.total_weight);
 }
 
-/* (logits, labels, probabilities, weight, sample_weight, ignore_index, label_smoothing, divisor, losses, grad, mean_grad,
-   want_loss, num_threads) -> loss */
+/* (logits, labels, probabilities, weight, sample_weight, ignore_index, label_smoothing, divisor, losses, grad,
+   mean_grad, want_loss, num_threads) -> loss */
 static PyObject *py_cross_entropy(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     struct fsm_job job = {0};
     double *weight, *mean_grad, loss = 0;
@@ -259,9 +259,12 @@ static PyObject *py_grad_hess(PyObject *self, PyObject *const *args, Py_ssize_t 
     if (job.out.data == NULL || job.hess.data == NULL) return refuse("grad or hess", "missing"), NULL;
     const char *hessian = PyUnicode_AsUTF8(args[4]);
     if (hessian == NULL) return NULL;
-    if (strcmp(hessian, "xgboost") == 0) job.hessian = FSM_HESSIAN_XGBOOST;
-    else if (strcmp(hessian, "lightgbm") == 0) job.hessian = FSM_HESSIAN_LIGHTGBM;
-    else if (strcmp(hessian, "exact") != 0) return refuse("hessian", "unknown"), NULL;
+    if (strcmp(hessian, "xgboost") == 0)
+        job.hessian = FSM_HESSIAN_XGBOOST;
+    else if (strcmp(hessian, "lightgbm") == 0)
+        job.hessian = FSM_HESSIAN_LIGHTGBM;
+    else if (strcmp(hessian, "exact") != 0)
+        return refuse("hessian", "unknown"), NULL;
     if (run(&job, FSM_OPERATION_grad_hess, threads, NULL, NULL) < 0) return NULL;
     Py_RETURN_NONE;
 }
@@ -324,7 +327,8 @@ static PyMethodDef methods[] = {
     {"instruction_sets", py_instruction_sets, METH_NOARGS, "Names of those built in that this CPU runs, best first."},
     {"built_instruction_sets", py_built_instruction_sets, METH_NOARGS, "Names of those built in, best first."},
     {"instruction_set", py_instruction_set, METH_NOARGS, "Name of the one in use."},
-    {"use_instruction_set", py_use_instruction_set, METH_O, "Sets the one in use; returns the name of the one before."},
+    {"use_instruction_set", py_use_instruction_set, METH_O,
+     "Sets the one in use; returns the name of the one before."},
     {NULL, NULL, 0, NULL}};
 
 /* FASTSOFTMAX_ISA lowers the instruction set, for tests and reports. */
@@ -333,8 +337,8 @@ static int read_environment(void) {
     if (name == NULL || *name == 0 || fsm_use_instruction_set(name) == 0) return 0;
     PyObject *known = instruction_sets(1);
     if (known != NULL)
-        PyErr_Format(PyExc_ValueError, "FASTSOFTMAX_ISA=%s is not an instruction set that this build and CPU have: %R",
-                     name, known);
+        PyErr_Format(PyExc_ValueError,
+                     "FASTSOFTMAX_ISA=%s is not an instruction set that this build and CPU have: %R", name, known);
     Py_XDECREF(known);
     return -1;
 }

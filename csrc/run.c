@@ -7,17 +7,17 @@
 #include "two_sum.h"
 
 enum {
-    CHUNK_ELEMENTS = 32768,     /* a chunk's logits stay in cache between their kernel's passes */
-    MOST_MEAN_CHUNKS = 64,      /* each has a mean gradient of its own in memory */
-    WORTH_A_THREAD = 65536,     /* elements: below this waking a thread costs more than it saves */
-    ROWS_ACROSS = 16            /* chunks of whole blocks, where rows lie across the lanes */
+    CHUNK_ELEMENTS = 32768, /* a chunk's logits stay in cache between their kernel's passes */
+    MOST_MEAN_CHUNKS = 64,  /* each has a mean gradient of its own in memory */
+    WORTH_A_THREAD = 65536, /* elements: below this waking a thread costs more than it saves */
+    ROWS_ACROSS = 16        /* chunks of whole blocks, where rows lie across the lanes */
 };
 
 struct run {
     const struct fsm_job *job;
     fsm_kernel *kernel;
     char *scratch;
-    size_t scratch_bytes;       /* a thread */
+    size_t scratch_bytes; /* a thread */
     size_t samples;
 };
 

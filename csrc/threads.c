@@ -21,11 +21,11 @@ enum { MOST_WORKERS = 255 };
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t work_is_there, work_is_done;
-    size_t workers;       /* started */
-    size_t generation;    /* counts the calls, so that a worker joins each once */
-    size_t wanted;        /* workers with a number up to this may join the call */
-    size_t joined;        /* workers in the call now */
-    int open;             /* whether the call may still be joined */
+    size_t workers;    /* started */
+    size_t generation; /* counts the calls, so that a worker joins each once */
+    size_t wanted;     /* workers with a number up to this may join the call */
+    size_t joined;     /* workers in the call now */
+    int open;          /* whether the call may still be joined */
     fsm_task *task;
     void *context;
     size_t items;

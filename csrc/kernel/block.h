@@ -5,32 +5,26 @@
    `accumulate` and `transform` walk the vectors, and what belongs to a row is an array entry, of which a
    block along the lanes has one and a block across them LANES. */
 
-#if defined(_MSC_VER)
-#define ALWAYS_INLINE __forceinline
-#else
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-#endif
-
 #define NO_VECTOR SIZE_MAX
 
 struct block {
-    const real *x;      /* the input: `count` values */
-    const real *y;      /* the second input, where there is one */
-    real *e;            /* what the block computes; may be where the output itself lies */
+    const real *x; /* the input: `count` values */
+    const real *y; /* the second input, where there is one */
+    real *e;       /* what the block computes; may be where the output itself lies */
     size_t classes;
-    size_t count;       /* classes along the lanes, classes * LANES across them */
-    size_t rows;        /* rows that exist: 1, or up to LANES */
-    size_t lanes;       /* entries in the arrays of row values: 1 or LANES */
-    size_t sample;      /* number of the first row's sample */
+    size_t count;  /* classes along the lanes, classes * LANES across them */
+    size_t rows;   /* rows that exist: 1, or up to LANES */
+    size_t lanes;  /* entries in the arrays of row values: 1 or LANES */
+    size_t sample; /* number of the first row's sample */
     int across;
 };
 
 /* One value a row: each lane's own, or the same in all. */
-static inline wide row_values(const struct block *b, const real *values) {
+static ALWAYS_INLINE wide row_values(const struct block *b, const real *values) {
     return b->across ? w_load(values) : w_set1(values[0]);
 }
 
-static inline wide load_lanes(const real *p, size_t lanes, real fill) {
+static ALWAYS_INLINE wide load_lanes(const real *p, size_t lanes, real fill) {
     return lanes == LANES ? w_load(p) : w_load_tail(p, lanes, fill);
 }
 

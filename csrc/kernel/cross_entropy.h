@@ -7,15 +7,15 @@
 /* What a block's rows come to. */
 struct row_results {
     double loss[LANES];
-    struct factors probability;  /* e times it: p, scaled as the gradient is */
-    real target[LANES];          /* y times it is subtracted */
-    size_t at[LANES];            /* the class treated apart ... */
-    real apart[LANES];           /* ... and its gradient */
+    struct factors probability; /* e times it: p, scaled as the gradient is */
+    real target[LANES];         /* y times it is subtracted */
+    size_t at[LANES];           /* the class treated apart ... */
+    real apart[LANES];          /* ... and its gradient */
 };
 
 struct dense_sums {
-    struct fsm_sum total[LANES];    /* Y */
-    struct fsm_sum below[LANES];    /* sum y (M - f) */
+    struct fsm_sum total[LANES]; /* Y */
+    struct fsm_sum below[LANES]; /* sum y (M - f) */
 };
 
 struct below_maximum {

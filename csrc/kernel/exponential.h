@@ -8,10 +8,10 @@
 
 /* What a row's maximum says of its exponentials: e^x is taken as 2^(HEADROOM - N) e^(x - shift). */
 struct row_shift {
-    real shift;       /* M where |M| is too large for n to be exact, else 0 */
-    real floor;       /* below it (relative to shift) the exponential is 0 */
-    real_bits bits;   /* HEADROOM - N plus the exponent's bias */
-    int exponent;     /* N */
+    real shift;     /* M where |M| is too large for n to be exact, else 0 */
+    real floor;     /* below it (relative to shift) the exponential is 0 */
+    real_bits bits; /* HEADROOM - N plus the exponent's bias */
+    int exponent;   /* N */
 };
 
 struct wide_shift {
@@ -33,7 +33,7 @@ static inline struct row_shift shift_for(real maximum) {
     return s;
 }
 
-static inline wide polynomial(wide r, wide r2) {
+static ALWAYS_INLINE wide polynomial(wide r, wide r2) {
 #if FSM_REAL_BITS == 32
     (void)r2;
     wide q = w_set1(0x1.6ac74cp-10f);
@@ -55,9 +55,9 @@ static inline wide polynomial(wide r, wide r2) {
 
 /* The shifted exponential of each lane; *residual is what its last rounding took from it. NaN stays NaN.
 
-   1 + r is kept with its rounding error until the polynomial's share is added, so that the result is wrong by that last
-   rounding and r's own, at most a quarter of a unit of roundoff: 1.25 units in all, 0.25 with the residual. */
-static inline wide shifted_exp(wide x, const struct wide_shift *s, wide *residual) {
+   1 + r is kept with its rounding error until the polynomial's share is added, so that the result is wrong by that
+   last rounding and r's own, at most a quarter of a unit of roundoff: 1.25 units in all, 0.25 with the residual. */
+static ALWAYS_INLINE wide shifted_exp(wide x, const struct wide_shift *s, wide *residual) {
     x = w_max(s->floor, w_sub(x, s->shift));
     wide rounded = w_fma(x, w_set1(LOG2E), w_set1(ROUND_TO_INTEGER));
     wide n = w_sub(rounded, w_set1(ROUND_TO_INTEGER));

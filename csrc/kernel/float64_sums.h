@@ -4,28 +4,28 @@ typedef struct {
     v sum, residual;
 } acc;
 
-static inline acc acc_zero(void) { return (acc){v_set1(0), v_set1(0)}; }
+static ALWAYS_INLINE acc acc_zero(void) { return (acc){v_set1(0), v_set1(0)}; }
 
 /* What a + b, rounded to `sum`, left out (Knuth's two-sum). */
-static inline v v_sum_error(v a, v b, v sum) {
+static ALWAYS_INLINE v v_sum_error(v a, v b, v sum) {
     v b_part = v_sub(sum, a);
     return v_add(v_sub(a, v_sub(sum, b_part)), v_sub(b, b_part));
 }
 
-static inline void acc_add(acc *s, v a, v residual) {
+static ALWAYS_INLINE void acc_add(acc *s, v a, v residual) {
     v sum = v_add(s->sum, a);
     s->residual = v_add(s->residual, v_add(v_sum_error(s->sum, a, sum), residual));
     s->sum = sum;
 }
-static inline void acc_add_product(acc *s, v a, v b) {
+static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     v product = v_mul(a, b);
     acc_add(s, product, v_product_error(a, b, product));
 }
-static inline void acc_store(const acc *s, double *hi, double *lo) {
+static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
     v_store(hi, s->sum);
     v_store(lo, s->residual);
 }
-static inline void sum_into(double *hi, double *lo, v a) {
+static ALWAYS_INLINE void sum_into(double *hi, double *lo, v a) {
     v before = v_load(hi), sum = v_add(before, a);
     v_store(lo, v_add(v_load(lo), v_sum_error(before, a, sum)));
     v_store(hi, sum);

@@ -2,7 +2,7 @@
 
 /* x - n ln 2 for integral n. Cody and Waite's two steps: the first is exact, since n times the rounded
    ln 2 is a multiple of its last bit and what is left needs no more bits than a `real` has. */
-static inline v v_reduce(v x, v n) {
+static ALWAYS_INLINE v v_reduce(v x, v n) {
 #if FSM_REAL_BITS == 32
     const v ln2_hi = v_set1(0x1.62e43p-1f), ln2_lo = v_set1(-0x1.05c61p-29f);
 #else
@@ -12,10 +12,10 @@ static inline v v_reduce(v x, v n) {
 }
 
 /* a (hi + lo), rounded once but for the last term's own rounding. */
-static inline v v_mul_pair(v a, v hi, v lo) { return v_fma(a, hi, v_mul(a, lo)); }
+static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo) { return v_fma(a, hi, v_mul(a, lo)); }
 
 #if FSM_REAL_BITS == 64
 /* What a * b, rounded to `product`, left out. */
-static inline v v_product_error(v a, v b, v product) { return v_fma(a, b, v_sub(v_set1(0), product)); }
+static ALWAYS_INLINE v v_product_error(v a, v b, v product) { return v_fma(a, b, v_sub(v_set1(0), product)); }
 #include "float64_sums.h"
 #endif

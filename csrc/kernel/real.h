@@ -5,6 +5,13 @@
 #include <float.h>
 #include <stdint.h>
 
+/* A word that is called costs more than it does. */
+#if defined(_MSC_VER)
+#define ALWAYS_INLINE __forceinline
+#else
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#endif
+
 #if FSM_REAL_BITS == 32
 typedef float real;
 typedef int32_t real_bits;
@@ -16,7 +23,7 @@ enum {
     /* Factors outside 2^±SAFE_EXPONENT are split before they are rounded to `real`. */
     SAFE_EXPONENT = 100 /* of LARGEST_FACTOR */
 };
-#define ROUND_TO_INTEGER 0x1.8p23f     /* added and taken away again, rounds to the nearest integer */
+#define ROUND_TO_INTEGER 0x1.8p23f /* added and taken away again, rounds to the nearest integer */
 #define LOG2E 0x1.715476p+0f
 /* Beyond this the maximum is subtracted first; see shift_for in exponential.h. */
 #define LARGEST_UNSHIFTED 256.0f

@@ -3,8 +3,8 @@
 /* A thread's scratch memory, cut up. */
 struct scratch {
     real *x, *e, *y;
-    real *target_row;        /* one row of effective targets, for labels with smoothing */
-    real *class_weight;      /* the class weights as `real` */
+    real *target_row;   /* one row of effective targets, for labels with smoothing */
+    real *class_weight; /* the class weights as `real` */
     double *mean_hi, *mean_lo;
 };
 

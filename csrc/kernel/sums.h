@@ -70,6 +70,4 @@ static inline void fold_sums(double *hi, double *lo, size_t width, size_t used, 
 }
 
 /* log(1 + a). */
-static inline double sum_log1p(struct fsm_sum a) {
-    return log1p(a.hi) + (isfinite(a.hi) ? a.lo / (1 + a.hi) : 0);
-}
+static inline double sum_log1p(struct fsm_sum a) { return log1p(a.hi) + (isfinite(a.hi) ? a.lo / (1 + a.hi) : 0); }

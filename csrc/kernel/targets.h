@@ -8,8 +8,8 @@ enum row_target { TARGET_IGNORED, TARGET_LABEL, TARGET_DENSE };
 struct targets {
     enum row_target kind[LANES];
     size_t label[LANES];
-    double label_weight[LANES];    /* w_t t_t of a label */
-    double sample_weight[LANES];   /* 0 where ignored */
+    double label_weight[LANES];  /* w_t t_t of a label */
+    double sample_weight[LANES]; /* 0 where ignored */
     int any_dense;
 };
 
@@ -100,8 +100,7 @@ static inline void smooth_labels(const struct fsm_job *job, const struct block *
     for (size_t k = 0; k < b->classes; k++)
         for (size_t i = 0; i < b->lanes; i++) s->y[k * b->lanes + i] = s->target_row[k];
     for (size_t i = 0; i < b->rows; i++)
-        if (t->kind[i] == TARGET_DENSE)
-            s->y[t->label[i] * b->lanes + i] = effective_target(job, s, t->label[i], 1);
+        if (t->kind[i] == TARGET_DENSE) s->y[t->label[i] * b->lanes + i] = effective_target(job, s, t->label[i], 1);
 }
 
 /* Reads the block's targets; b->y becomes the rows y where any is dense. */

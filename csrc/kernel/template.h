@@ -32,10 +32,9 @@ static size_t FSM_NAME(scratch_size)(const struct fsm_job *job) {
 }
 
 extern const struct fsm_kernels FSM_TABLE_NAME(FSM_ISA, FSM_REAL_BITS);
-const struct fsm_kernels FSM_TABLE_NAME(FSM_ISA, FSM_REAL_BITS) = {
-    {
+const struct fsm_kernels FSM_TABLE_NAME(FSM_ISA, FSM_REAL_BITS) = {{
 #define FSM_KERNEL(name) FSM_NAME(name),
 #include "../kernels.def"
 #undef FSM_KERNEL
-    },
-    FSM_NAME(scratch_size)};
+                                                                   },
+                                                                   FSM_NAME(scratch_size)};

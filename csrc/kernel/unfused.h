@@ -1,24 +1,24 @@
 /* Words for instruction sets without a fused multiply-add. */
 
-static inline v v_fma(v a, v b, v c) { return v_add(v_mul(a, b), c); }
-static inline v v_fnma(v a, v b, v c) { return v_sub(c, v_mul(a, b)); }
+static ALWAYS_INLINE v v_fma(v a, v b, v c) { return v_add(v_mul(a, b), c); }
+static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return v_sub(c, v_mul(a, b)); }
 
 #if FSM_REAL_BITS == 64
 
 /* x - n ln 2 for integral n below 2^13: ln 2 in two parts of 40 bits, so that both products are exact. */
-static inline v v_reduce(v x, v n) {
+static ALWAYS_INLINE v v_reduce(v x, v n) {
     const v ln2_hi = v_set1(0x1.62e42fefa4p-1), ln2_lo = v_set1(-0x1.8432a1b0e2p-43);
     return v_fnma(n, ln2_lo, v_fnma(n, ln2_hi, x));
 }
 
 /* The upper half of a's bits (Veltkamp's splitting). */
-static inline v upper_bits(v a) {
+static ALWAYS_INLINE v upper_bits(v a) {
     v c = v_mul(a, v_set1(0x1.0000002p27));
     return v_sub(c, v_sub(c, a));
 }
 
 /* What a * b, rounded to `product`, left out (Dekker's product). */
-static inline v v_product_error(v a, v b, v product) {
+static ALWAYS_INLINE v v_product_error(v a, v b, v product) {
     v a_hi = upper_bits(a), b_hi = upper_bits(b);
     v a_lo = v_sub(a, a_hi), b_lo = v_sub(b, b_hi);
     v rest = v_sub(v_mul(a_hi, b_hi), product);
@@ -26,7 +26,7 @@ static inline v v_product_error(v a, v b, v product) {
 }
 
 /* a (hi + lo), rounded once but for the last terms' own rounding. */
-static inline v v_mul_pair(v a, v hi, v lo) {
+static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo) {
     v product = v_mul(a, hi);
     return v_add(product, v_add(v_product_error(a, hi, product), v_mul(a, lo)));
 }

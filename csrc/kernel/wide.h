@@ -12,106 +12,106 @@ typedef struct {
     acc r[REGISTERS];
 } wide_acc;
 
-static inline wide w_load(const real *p) {
+static ALWAYS_INLINE wide w_load(const real *p) {
     wide a;
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_load(p + i * NATIVE);
     return a;
 }
-static inline void w_store(real *p, wide a) {
+static ALWAYS_INLINE void w_store(real *p, wide a) {
     for (int i = 0; i < REGISTERS; i++) v_store(p + i * NATIVE, a.r[i]);
 }
 
 /* The first `count` lanes from memory, `fill` in the others; nothing is touched beyond them. */
-static inline wide w_load_tail(const real *p, size_t count, real fill) {
+static ALWAYS_INLINE wide w_load_tail(const real *p, size_t count, real fill) {
     real lanes[LANES];
     for (size_t i = 0; i < LANES; i++) lanes[i] = fill;
     memcpy(lanes, p, count * sizeof(real));
     return w_load(lanes);
 }
-static inline void w_store_tail(real *p, size_t count, wide a) {
+static ALWAYS_INLINE void w_store_tail(real *p, size_t count, wide a) {
     real lanes[LANES];
     w_store(lanes, a);
     memcpy(p, lanes, count * sizeof(real));
 }
 
-static inline wide w_set1(real x) {
+static ALWAYS_INLINE wide w_set1(real x) {
     wide a;
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_set1(x);
     return a;
 }
-static inline wide w_index(real_bits index) {
+static ALWAYS_INLINE wide w_index(real_bits index) {
     wide a;
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_index(index);
     return a;
 }
-static inline wide w_load_index(const real_bits *p) {
+static ALWAYS_INLINE wide w_load_index(const real_bits *p) {
     real lanes[LANES];
     memcpy(lanes, p, sizeof lanes);
     return w_load(lanes);
 }
 
-static inline wide w_add(wide a, wide b) {
+static ALWAYS_INLINE wide w_add(wide a, wide b) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_add(a.r[i], b.r[i]);
     return a;
 }
-static inline wide w_sub(wide a, wide b) {
+static ALWAYS_INLINE wide w_sub(wide a, wide b) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_sub(a.r[i], b.r[i]);
     return a;
 }
-static inline wide w_mul(wide a, wide b) {
+static ALWAYS_INLINE wide w_mul(wide a, wide b) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_mul(a.r[i], b.r[i]);
     return a;
 }
-static inline wide w_fma(wide a, wide b, wide c) {
+static ALWAYS_INLINE wide w_fma(wide a, wide b, wide c) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_fma(a.r[i], b.r[i], c.r[i]);
     return a;
 }
-static inline wide w_fnma(wide a, wide b, wide c) {
+static ALWAYS_INLINE wide w_fnma(wide a, wide b, wide c) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_fnma(a.r[i], b.r[i], c.r[i]);
     return a;
 }
 /* a > b ? a : b, which is b where either is NaN. */
-static inline wide w_max(wide a, wide b) {
+static ALWAYS_INLINE wide w_max(wide a, wide b) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_max(a.r[i], b.r[i]);
     return a;
 }
-static inline wide w_reduce(wide x, wide n) {
+static ALWAYS_INLINE wide w_reduce(wide x, wide n) {
     for (int i = 0; i < REGISTERS; i++) x.r[i] = v_reduce(x.r[i], n.r[i]);
     return x;
 }
-static inline wide w_pow2(wide rounded, wide bits) {
+static ALWAYS_INLINE wide w_pow2(wide rounded, wide bits) {
     for (int i = 0; i < REGISTERS; i++) rounded.r[i] = v_pow2(rounded.r[i], bits.r[i]);
     return rounded;
 }
-static inline wide w_mul_pair(wide a, wide hi, wide lo) {
+static ALWAYS_INLINE wide w_mul_pair(wide a, wide hi, wide lo) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_mul_pair(a.r[i], hi.r[i], lo.r[i]);
     return a;
 }
 /* a, with 0 in the lanes whose index is `at`. */
-static inline wide w_zero_at(wide a, wide index, wide at) {
+static ALWAYS_INLINE wide w_zero_at(wide a, wide index, wide at) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_zero_at(a.r[i], index.r[i], at.r[i]);
     return a;
 }
-static inline wide w_if_equal(wide a, wide b, wide yes, wide no) {
+static ALWAYS_INLINE wide w_if_equal(wide a, wide b, wide yes, wide no) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_if_equal(a.r[i], b.r[i], yes.r[i], no.r[i]);
     return a;
 }
 
-static inline wide_acc w_acc_zero(void) {
+static ALWAYS_INLINE wide_acc w_acc_zero(void) {
     wide_acc s;
     for (int i = 0; i < REGISTERS; i++) s.r[i] = acc_zero();
     return s;
 }
-static inline void w_acc_add(wide_acc *s, wide a, wide residual) {
+static ALWAYS_INLINE void w_acc_add(wide_acc *s, wide a, wide residual) {
     for (int i = 0; i < REGISTERS; i++) acc_add(&s->r[i], a.r[i], residual.r[i]);
 }
-static inline void w_acc_add_product(wide_acc *s, wide a, wide b) {
+static ALWAYS_INLINE void w_acc_add_product(wide_acc *s, wide a, wide b) {
     for (int i = 0; i < REGISTERS; i++) acc_add_product(&s->r[i], a.r[i], b.r[i]);
 }
-static inline void w_acc_store(const wide_acc *s, double *hi, double *lo) {
+static ALWAYS_INLINE void w_acc_store(const wide_acc *s, double *hi, double *lo) {
     for (int i = 0; i < REGISTERS; i++) acc_store(&s->r[i], hi + i * NATIVE, lo + i * NATIVE);
 }
 /* hi + lo += a for LANES sums in memory. */
-static inline void w_sum_into(double *hi, double *lo, wide a) {
+static ALWAYS_INLINE void w_sum_into(double *hi, double *lo, wide a) {
     for (int i = 0; i < REGISTERS; i++) sum_into(hi + i * NATIVE, lo + i * NATIVE, a.r[i]);
 }

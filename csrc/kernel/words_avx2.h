@@ -10,25 +10,25 @@ enum { NATIVE = LANES / 2 };
 
 typedef __m256 v;
 
-static inline v v_load(const real *p) { return _mm256_loadu_ps(p); }
-static inline void v_store(real *p, v a) { _mm256_storeu_ps(p, a); }
-static inline v v_set1(real x) { return _mm256_set1_ps(x); }
-static inline v v_index(real_bits i) { return _mm256_castsi256_ps(_mm256_set1_epi32(i)); }
-static inline v v_add(v a, v b) { return _mm256_add_ps(a, b); }
-static inline v v_sub(v a, v b) { return _mm256_sub_ps(a, b); }
-static inline v v_mul(v a, v b) { return _mm256_mul_ps(a, b); }
-static inline v v_fma(v a, v b, v c) { return _mm256_fmadd_ps(a, b, c); }
-static inline v v_fnma(v a, v b, v c) { return _mm256_fnmadd_ps(a, b, c); }
-static inline v v_max(v a, v b) { return _mm256_max_ps(a, b); }
-static inline v v_pow2(v rounded, v bits) {
+static ALWAYS_INLINE v v_load(const real *p) { return _mm256_loadu_ps(p); }
+static ALWAYS_INLINE void v_store(real *p, v a) { _mm256_storeu_ps(p, a); }
+static ALWAYS_INLINE v v_set1(real x) { return _mm256_set1_ps(x); }
+static ALWAYS_INLINE v v_index(real_bits i) { return _mm256_castsi256_ps(_mm256_set1_epi32(i)); }
+static ALWAYS_INLINE v v_add(v a, v b) { return _mm256_add_ps(a, b); }
+static ALWAYS_INLINE v v_sub(v a, v b) { return _mm256_sub_ps(a, b); }
+static ALWAYS_INLINE v v_mul(v a, v b) { return _mm256_mul_ps(a, b); }
+static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm256_fmadd_ps(a, b, c); }
+static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm256_fnmadd_ps(a, b, c); }
+static ALWAYS_INLINE v v_max(v a, v b) { return _mm256_max_ps(a, b); }
+static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
     __m256i sum = _mm256_add_epi32(_mm256_castps_si256(rounded), _mm256_castps_si256(bits));
     return _mm256_castsi256_ps(_mm256_slli_epi32(sum, MANTISSA_BITS));
 }
-static inline v v_zero_at(v a, v index, v at) {
+static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __m256i drop = _mm256_cmpeq_epi32(_mm256_castps_si256(index), _mm256_castps_si256(at));
     return _mm256_andnot_ps(_mm256_castsi256_ps(drop), a);
 }
-static inline v v_if_equal(v a, v b, v yes, v no) {
+static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
 }
 
@@ -37,28 +37,28 @@ typedef struct {
     v residual;
 } acc;
 
-static inline __m256d low_half(v a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
-static inline __m256d high_half(v a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+static ALWAYS_INLINE __m256d low_half(v a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
+static ALWAYS_INLINE __m256d high_half(v a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
 
-static inline acc acc_zero(void) {
+static ALWAYS_INLINE acc acc_zero(void) {
     return (acc){_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_ps()};
 }
-static inline void acc_add(acc *s, v a, v residual) {
+static ALWAYS_INLINE void acc_add(acc *s, v a, v residual) {
     s->low = _mm256_add_pd(s->low, low_half(a));
     s->high = _mm256_add_pd(s->high, high_half(a));
     s->residual = _mm256_add_ps(s->residual, residual);
 }
-static inline void acc_add_product(acc *s, v a, v b) {
+static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     s->low = _mm256_fmadd_pd(low_half(a), low_half(b), s->low);
     s->high = _mm256_fmadd_pd(high_half(a), high_half(b), s->high);
 }
-static inline void acc_store(const acc *s, double *hi, double *lo) {
+static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
     _mm256_storeu_pd(hi, s->low);
     _mm256_storeu_pd(hi + 4, s->high);
     _mm256_storeu_pd(lo, low_half(s->residual));
     _mm256_storeu_pd(lo + 4, high_half(s->residual));
 }
-static inline void sum_into(double *hi, double *lo, v a) {
+static ALWAYS_INLINE void sum_into(double *hi, double *lo, v a) {
     (void)lo;
     _mm256_storeu_pd(hi, _mm256_add_pd(_mm256_loadu_pd(hi), low_half(a)));
     _mm256_storeu_pd(hi + 4, _mm256_add_pd(_mm256_loadu_pd(hi + 4), high_half(a)));
@@ -68,25 +68,25 @@ static inline void sum_into(double *hi, double *lo, v a) {
 
 typedef __m256d v;
 
-static inline v v_load(const real *p) { return _mm256_loadu_pd(p); }
-static inline void v_store(real *p, v a) { _mm256_storeu_pd(p, a); }
-static inline v v_set1(real x) { return _mm256_set1_pd(x); }
-static inline v v_index(real_bits i) { return _mm256_castsi256_pd(_mm256_set1_epi64x(i)); }
-static inline v v_add(v a, v b) { return _mm256_add_pd(a, b); }
-static inline v v_sub(v a, v b) { return _mm256_sub_pd(a, b); }
-static inline v v_mul(v a, v b) { return _mm256_mul_pd(a, b); }
-static inline v v_fma(v a, v b, v c) { return _mm256_fmadd_pd(a, b, c); }
-static inline v v_fnma(v a, v b, v c) { return _mm256_fnmadd_pd(a, b, c); }
-static inline v v_max(v a, v b) { return _mm256_max_pd(a, b); }
-static inline v v_pow2(v rounded, v bits) {
+static ALWAYS_INLINE v v_load(const real *p) { return _mm256_loadu_pd(p); }
+static ALWAYS_INLINE void v_store(real *p, v a) { _mm256_storeu_pd(p, a); }
+static ALWAYS_INLINE v v_set1(real x) { return _mm256_set1_pd(x); }
+static ALWAYS_INLINE v v_index(real_bits i) { return _mm256_castsi256_pd(_mm256_set1_epi64x(i)); }
+static ALWAYS_INLINE v v_add(v a, v b) { return _mm256_add_pd(a, b); }
+static ALWAYS_INLINE v v_sub(v a, v b) { return _mm256_sub_pd(a, b); }
+static ALWAYS_INLINE v v_mul(v a, v b) { return _mm256_mul_pd(a, b); }
+static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm256_fmadd_pd(a, b, c); }
+static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm256_fnmadd_pd(a, b, c); }
+static ALWAYS_INLINE v v_max(v a, v b) { return _mm256_max_pd(a, b); }
+static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
     __m256i sum = _mm256_add_epi64(_mm256_castpd_si256(rounded), _mm256_castpd_si256(bits));
     return _mm256_castsi256_pd(_mm256_slli_epi64(sum, MANTISSA_BITS));
 }
-static inline v v_zero_at(v a, v index, v at) {
+static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __m256i drop = _mm256_cmpeq_epi64(_mm256_castpd_si256(index), _mm256_castpd_si256(at));
     return _mm256_andnot_pd(_mm256_castsi256_pd(drop), a);
 }
-static inline v v_if_equal(v a, v b, v yes, v no) {
+static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm256_blendv_pd(no, yes, _mm256_cmp_pd(a, b, _CMP_EQ_OQ));
 }
 

@@ -10,25 +10,25 @@ enum { NATIVE = LANES };
 
 typedef __m512 v;
 
-static inline v v_load(const real *p) { return _mm512_loadu_ps(p); }
-static inline void v_store(real *p, v a) { _mm512_storeu_ps(p, a); }
-static inline v v_set1(real x) { return _mm512_set1_ps(x); }
-static inline v v_index(real_bits i) { return _mm512_castsi512_ps(_mm512_set1_epi32(i)); }
-static inline v v_add(v a, v b) { return _mm512_add_ps(a, b); }
-static inline v v_sub(v a, v b) { return _mm512_sub_ps(a, b); }
-static inline v v_mul(v a, v b) { return _mm512_mul_ps(a, b); }
-static inline v v_fma(v a, v b, v c) { return _mm512_fmadd_ps(a, b, c); }
-static inline v v_fnma(v a, v b, v c) { return _mm512_fnmadd_ps(a, b, c); }
-static inline v v_max(v a, v b) { return _mm512_max_ps(a, b); }
-static inline v v_pow2(v rounded, v bits) {
+static ALWAYS_INLINE v v_load(const real *p) { return _mm512_loadu_ps(p); }
+static ALWAYS_INLINE void v_store(real *p, v a) { _mm512_storeu_ps(p, a); }
+static ALWAYS_INLINE v v_set1(real x) { return _mm512_set1_ps(x); }
+static ALWAYS_INLINE v v_index(real_bits i) { return _mm512_castsi512_ps(_mm512_set1_epi32(i)); }
+static ALWAYS_INLINE v v_add(v a, v b) { return _mm512_add_ps(a, b); }
+static ALWAYS_INLINE v v_sub(v a, v b) { return _mm512_sub_ps(a, b); }
+static ALWAYS_INLINE v v_mul(v a, v b) { return _mm512_mul_ps(a, b); }
+static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm512_fmadd_ps(a, b, c); }
+static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm512_fnmadd_ps(a, b, c); }
+static ALWAYS_INLINE v v_max(v a, v b) { return _mm512_max_ps(a, b); }
+static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
     __m512i sum = _mm512_add_epi32(_mm512_castps_si512(rounded), _mm512_castps_si512(bits));
     return _mm512_castsi512_ps(_mm512_slli_epi32(sum, MANTISSA_BITS));
 }
-static inline v v_zero_at(v a, v index, v at) {
+static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __mmask16 keep = _mm512_cmpneq_epi32_mask(_mm512_castps_si512(index), _mm512_castps_si512(at));
     return _mm512_maskz_mov_ps(keep, a);
 }
-static inline v v_if_equal(v a, v b, v yes, v no) {
+static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), yes);
 }
 
@@ -37,28 +37,28 @@ typedef struct {
     v residual;
 } acc;
 
-static inline __m512d low_half(v a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
-static inline __m512d high_half(v a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+static ALWAYS_INLINE __m512d low_half(v a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
+static ALWAYS_INLINE __m512d high_half(v a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
 
-static inline acc acc_zero(void) {
+static ALWAYS_INLINE acc acc_zero(void) {
     return (acc){_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_ps()};
 }
-static inline void acc_add(acc *s, v a, v residual) {
+static ALWAYS_INLINE void acc_add(acc *s, v a, v residual) {
     s->low = _mm512_add_pd(s->low, low_half(a));
     s->high = _mm512_add_pd(s->high, high_half(a));
     s->residual = _mm512_add_ps(s->residual, residual);
 }
-static inline void acc_add_product(acc *s, v a, v b) {
+static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     s->low = _mm512_fmadd_pd(low_half(a), low_half(b), s->low);
     s->high = _mm512_fmadd_pd(high_half(a), high_half(b), s->high);
 }
-static inline void acc_store(const acc *s, double *hi, double *lo) {
+static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
     _mm512_storeu_pd(hi, s->low);
     _mm512_storeu_pd(hi + 8, s->high);
     _mm512_storeu_pd(lo, low_half(s->residual));
     _mm512_storeu_pd(lo + 8, high_half(s->residual));
 }
-static inline void sum_into(double *hi, double *lo, v a) {
+static ALWAYS_INLINE void sum_into(double *hi, double *lo, v a) {
     (void)lo;
     _mm512_storeu_pd(hi, _mm512_add_pd(_mm512_loadu_pd(hi), low_half(a)));
     _mm512_storeu_pd(hi + 8, _mm512_add_pd(_mm512_loadu_pd(hi + 8), high_half(a)));
@@ -68,25 +68,25 @@ static inline void sum_into(double *hi, double *lo, v a) {
 
 typedef __m512d v;
 
-static inline v v_load(const real *p) { return _mm512_loadu_pd(p); }
-static inline void v_store(real *p, v a) { _mm512_storeu_pd(p, a); }
-static inline v v_set1(real x) { return _mm512_set1_pd(x); }
-static inline v v_index(real_bits i) { return _mm512_castsi512_pd(_mm512_set1_epi64(i)); }
-static inline v v_add(v a, v b) { return _mm512_add_pd(a, b); }
-static inline v v_sub(v a, v b) { return _mm512_sub_pd(a, b); }
-static inline v v_mul(v a, v b) { return _mm512_mul_pd(a, b); }
-static inline v v_fma(v a, v b, v c) { return _mm512_fmadd_pd(a, b, c); }
-static inline v v_fnma(v a, v b, v c) { return _mm512_fnmadd_pd(a, b, c); }
-static inline v v_max(v a, v b) { return _mm512_max_pd(a, b); }
-static inline v v_pow2(v rounded, v bits) {
+static ALWAYS_INLINE v v_load(const real *p) { return _mm512_loadu_pd(p); }
+static ALWAYS_INLINE void v_store(real *p, v a) { _mm512_storeu_pd(p, a); }
+static ALWAYS_INLINE v v_set1(real x) { return _mm512_set1_pd(x); }
+static ALWAYS_INLINE v v_index(real_bits i) { return _mm512_castsi512_pd(_mm512_set1_epi64(i)); }
+static ALWAYS_INLINE v v_add(v a, v b) { return _mm512_add_pd(a, b); }
+static ALWAYS_INLINE v v_sub(v a, v b) { return _mm512_sub_pd(a, b); }
+static ALWAYS_INLINE v v_mul(v a, v b) { return _mm512_mul_pd(a, b); }
+static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm512_fmadd_pd(a, b, c); }
+static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm512_fnmadd_pd(a, b, c); }
+static ALWAYS_INLINE v v_max(v a, v b) { return _mm512_max_pd(a, b); }
+static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
     __m512i sum = _mm512_add_epi64(_mm512_castpd_si512(rounded), _mm512_castpd_si512(bits));
     return _mm512_castsi512_pd(_mm512_slli_epi64(sum, MANTISSA_BITS));
 }
-static inline v v_zero_at(v a, v index, v at) {
+static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __mmask8 keep = _mm512_cmpneq_epi64_mask(_mm512_castpd_si512(index), _mm512_castpd_si512(at));
     return _mm512_maskz_mov_pd(keep, a);
 }
-static inline v v_if_equal(v a, v b, v yes, v no) {
+static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ), yes);
 }
 

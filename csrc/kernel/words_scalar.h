@@ -8,31 +8,31 @@ enum { NATIVE = 1 };
 
 typedef real v;
 
-static inline v v_from_bits(real_bits bits) {
+static ALWAYS_INLINE v v_from_bits(real_bits bits) {
     v a;
     memcpy(&a, &bits, sizeof a);
     return a;
 }
-static inline real_bits v_to_bits(v a) {
+static ALWAYS_INLINE real_bits v_to_bits(v a) {
     real_bits bits;
     memcpy(&bits, &a, sizeof bits);
     return bits;
 }
 
-static inline v v_load(const real *p) { return *p; }
-static inline void v_store(real *p, v a) { *p = a; }
-static inline v v_set1(real x) { return x; }
-static inline v v_index(real_bits i) { return v_from_bits(i); }
-static inline v v_add(v a, v b) { return a + b; }
-static inline v v_sub(v a, v b) { return a - b; }
-static inline v v_mul(v a, v b) { return a * b; }
-static inline v v_max(v a, v b) { return a > b ? a : b; }
-static inline v v_zero_at(v a, v index, v at) { return v_to_bits(index) == v_to_bits(at) ? 0 : a; }
-static inline v v_if_equal(v a, v b, v yes, v no) { return a == b ? yes : no; }
+static ALWAYS_INLINE v v_load(const real *p) { return *p; }
+static ALWAYS_INLINE void v_store(real *p, v a) { *p = a; }
+static ALWAYS_INLINE v v_set1(real x) { return x; }
+static ALWAYS_INLINE v v_index(real_bits i) { return v_from_bits(i); }
+static ALWAYS_INLINE v v_add(v a, v b) { return a + b; }
+static ALWAYS_INLINE v v_sub(v a, v b) { return a - b; }
+static ALWAYS_INLINE v v_mul(v a, v b) { return a * b; }
+static ALWAYS_INLINE v v_max(v a, v b) { return a > b ? a : b; }
+static ALWAYS_INLINE v v_zero_at(v a, v index, v at) { return v_to_bits(index) == v_to_bits(at) ? 0 : a; }
+static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return a == b ? yes : no; }
 
 #if FSM_REAL_BITS == 32
 
-static inline v v_pow2(v rounded, v bits) {
+static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
     uint32_t sum = (uint32_t)v_to_bits(rounded) + (uint32_t)v_to_bits(bits);
     return v_from_bits((int32_t)(sum << MANTISSA_BITS));
 }
@@ -42,24 +42,24 @@ typedef struct {
     v residual;
 } acc;
 
-static inline acc acc_zero(void) { return (acc){0, 0}; }
-static inline void acc_add(acc *s, v a, v residual) {
+static ALWAYS_INLINE acc acc_zero(void) { return (acc){0, 0}; }
+static ALWAYS_INLINE void acc_add(acc *s, v a, v residual) {
     s->sum += a;
     s->residual += residual;
 }
-static inline void acc_add_product(acc *s, v a, v b) { s->sum += (double)a * b; }
-static inline void acc_store(const acc *s, double *hi, double *lo) {
+static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) { s->sum += (double)a * b; }
+static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
     *hi = s->sum;
     *lo = s->residual;
 }
-static inline void sum_into(double *hi, double *lo, v a) {
+static ALWAYS_INLINE void sum_into(double *hi, double *lo, v a) {
     (void)lo;
     *hi += a;
 }
 
 #else
 
-static inline v v_pow2(v rounded, v bits) {
+static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
     uint64_t sum = (uint64_t)v_to_bits(rounded) + (uint64_t)v_to_bits(bits);
     return v_from_bits((int64_t)(sum << MANTISSA_BITS));
 }
@@ -70,11 +70,11 @@ static inline v v_pow2(v rounded, v bits) {
 
 #define HAS_FUSED_MULTIPLY_ADD 1
 #if FSM_REAL_BITS == 32
-static inline v v_fma(v a, v b, v c) { return fmaf(a, b, c); }
-static inline v v_fnma(v a, v b, v c) { return fmaf(-a, b, c); }
+static ALWAYS_INLINE v v_fma(v a, v b, v c) { return fmaf(a, b, c); }
+static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return fmaf(-a, b, c); }
 #else
-static inline v v_fma(v a, v b, v c) { return fma(a, b, c); }
-static inline v v_fnma(v a, v b, v c) { return fma(-a, b, c); }
+static ALWAYS_INLINE v v_fma(v a, v b, v c) { return fma(a, b, c); }
+static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return fma(-a, b, c); }
 #endif
 #include "fused.h"
 
@@ -83,8 +83,8 @@ static inline v v_fnma(v a, v b, v c) { return fma(-a, b, c); }
 #define HAS_FUSED_MULTIPLY_ADD 0
 #if FSM_REAL_BITS == 32
 /* Products of two float32 are exact in float64, which stands in for the fused operation. */
-static inline v v_reduce(v x, v n) { return (v)((double)x - (double)n * 0x1.62e42fefa39efp-1); }
-static inline v v_mul_pair(v a, v hi, v lo) { return (v)(a * ((double)hi + lo)); }
+static ALWAYS_INLINE v v_reduce(v x, v n) { return (v)((double)x - (double)n * 0x1.62e42fefa39efp-1); }
+static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo) { return (v)(a * ((double)hi + lo)); }
 #endif
 #include "unfused.h"
 

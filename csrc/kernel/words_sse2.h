@@ -10,23 +10,23 @@ enum { NATIVE = LANES / 4 };
 
 typedef __m128 v;
 
-static inline v v_load(const real *p) { return _mm_loadu_ps(p); }
-static inline void v_store(real *p, v a) { _mm_storeu_ps(p, a); }
-static inline v v_set1(real x) { return _mm_set1_ps(x); }
-static inline v v_index(real_bits i) { return _mm_castsi128_ps(_mm_set1_epi32(i)); }
-static inline v v_add(v a, v b) { return _mm_add_ps(a, b); }
-static inline v v_sub(v a, v b) { return _mm_sub_ps(a, b); }
-static inline v v_mul(v a, v b) { return _mm_mul_ps(a, b); }
-static inline v v_max(v a, v b) { return _mm_max_ps(a, b); }
-static inline v v_pow2(v rounded, v bits) {
+static ALWAYS_INLINE v v_load(const real *p) { return _mm_loadu_ps(p); }
+static ALWAYS_INLINE void v_store(real *p, v a) { _mm_storeu_ps(p, a); }
+static ALWAYS_INLINE v v_set1(real x) { return _mm_set1_ps(x); }
+static ALWAYS_INLINE v v_index(real_bits i) { return _mm_castsi128_ps(_mm_set1_epi32(i)); }
+static ALWAYS_INLINE v v_add(v a, v b) { return _mm_add_ps(a, b); }
+static ALWAYS_INLINE v v_sub(v a, v b) { return _mm_sub_ps(a, b); }
+static ALWAYS_INLINE v v_mul(v a, v b) { return _mm_mul_ps(a, b); }
+static ALWAYS_INLINE v v_max(v a, v b) { return _mm_max_ps(a, b); }
+static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
     __m128i sum = _mm_add_epi32(_mm_castps_si128(rounded), _mm_castps_si128(bits));
     return _mm_castsi128_ps(_mm_slli_epi32(sum, MANTISSA_BITS));
 }
-static inline v v_zero_at(v a, v index, v at) {
+static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __m128i drop = _mm_cmpeq_epi32(_mm_castps_si128(index), _mm_castps_si128(at));
     return _mm_andnot_ps(_mm_castsi128_ps(drop), a);
 }
-static inline v v_if_equal(v a, v b, v yes, v no) {
+static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     v equal = _mm_cmpeq_ps(a, b);
     return _mm_or_ps(_mm_and_ps(equal, yes), _mm_andnot_ps(equal, no));
 }
@@ -36,45 +36,45 @@ typedef struct {
     v residual;
 } acc;
 
-static inline __m128d low_half(v a) { return _mm_cvtps_pd(a); }
-static inline __m128d high_half(v a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
-static inline v halves(__m128d low, __m128d high) {
+static ALWAYS_INLINE __m128d low_half(v a) { return _mm_cvtps_pd(a); }
+static ALWAYS_INLINE __m128d high_half(v a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
+static ALWAYS_INLINE v halves(__m128d low, __m128d high) {
     return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
 }
 
-static inline acc acc_zero(void) { return (acc){_mm_setzero_pd(), _mm_setzero_pd(), _mm_setzero_ps()}; }
-static inline void acc_add(acc *s, v a, v residual) {
+static ALWAYS_INLINE acc acc_zero(void) { return (acc){_mm_setzero_pd(), _mm_setzero_pd(), _mm_setzero_ps()}; }
+static ALWAYS_INLINE void acc_add(acc *s, v a, v residual) {
     s->low = _mm_add_pd(s->low, low_half(a));
     s->high = _mm_add_pd(s->high, high_half(a));
     s->residual = _mm_add_ps(s->residual, residual);
 }
-static inline void acc_add_product(acc *s, v a, v b) {
+static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     s->low = _mm_add_pd(s->low, _mm_mul_pd(low_half(a), low_half(b)));
     s->high = _mm_add_pd(s->high, _mm_mul_pd(high_half(a), high_half(b)));
 }
-static inline void acc_store(const acc *s, double *hi, double *lo) {
+static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
     _mm_storeu_pd(hi, s->low);
     _mm_storeu_pd(hi + 2, s->high);
     _mm_storeu_pd(lo, low_half(s->residual));
     _mm_storeu_pd(lo + 2, high_half(s->residual));
 }
-static inline void sum_into(double *hi, double *lo, v a) {
+static ALWAYS_INLINE void sum_into(double *hi, double *lo, v a) {
     (void)lo;
     _mm_storeu_pd(hi, _mm_add_pd(_mm_loadu_pd(hi), low_half(a)));
     _mm_storeu_pd(hi + 2, _mm_add_pd(_mm_loadu_pd(hi + 2), high_half(a)));
 }
 
 /* Products of two float32 are exact in float64, which stands in for the fused operation. */
-static inline __m128d reduce_half(__m128d x, __m128d n) {
+static ALWAYS_INLINE __m128d reduce_half(__m128d x, __m128d n) {
     return _mm_sub_pd(x, _mm_mul_pd(n, _mm_set1_pd(0x1.62e42fefa39efp-1)));
 }
-static inline v v_reduce(v x, v n) {
+static ALWAYS_INLINE v v_reduce(v x, v n) {
     return halves(reduce_half(low_half(x), low_half(n)), reduce_half(high_half(x), high_half(n)));
 }
-static inline __m128d mul_pair_half(__m128d a, __m128d hi, __m128d lo) {
+static ALWAYS_INLINE __m128d mul_pair_half(__m128d a, __m128d hi, __m128d lo) {
     return _mm_mul_pd(a, _mm_add_pd(hi, lo));
 }
-static inline v v_mul_pair(v a, v hi, v lo) {
+static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo) {
     return halves(mul_pair_half(low_half(a), low_half(hi), low_half(lo)),
                   mul_pair_half(high_half(a), high_half(hi), high_half(lo)));
 }
@@ -83,25 +83,25 @@ static inline v v_mul_pair(v a, v hi, v lo) {
 
 typedef __m128d v;
 
-static inline v v_load(const real *p) { return _mm_loadu_pd(p); }
-static inline void v_store(real *p, v a) { _mm_storeu_pd(p, a); }
-static inline v v_set1(real x) { return _mm_set1_pd(x); }
-static inline v v_index(real_bits i) { return _mm_castsi128_pd(_mm_set1_epi64x(i)); }
-static inline v v_add(v a, v b) { return _mm_add_pd(a, b); }
-static inline v v_sub(v a, v b) { return _mm_sub_pd(a, b); }
-static inline v v_mul(v a, v b) { return _mm_mul_pd(a, b); }
-static inline v v_max(v a, v b) { return _mm_max_pd(a, b); }
-static inline v v_pow2(v rounded, v bits) {
+static ALWAYS_INLINE v v_load(const real *p) { return _mm_loadu_pd(p); }
+static ALWAYS_INLINE void v_store(real *p, v a) { _mm_storeu_pd(p, a); }
+static ALWAYS_INLINE v v_set1(real x) { return _mm_set1_pd(x); }
+static ALWAYS_INLINE v v_index(real_bits i) { return _mm_castsi128_pd(_mm_set1_epi64x(i)); }
+static ALWAYS_INLINE v v_add(v a, v b) { return _mm_add_pd(a, b); }
+static ALWAYS_INLINE v v_sub(v a, v b) { return _mm_sub_pd(a, b); }
+static ALWAYS_INLINE v v_mul(v a, v b) { return _mm_mul_pd(a, b); }
+static ALWAYS_INLINE v v_max(v a, v b) { return _mm_max_pd(a, b); }
+static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
     __m128i sum = _mm_add_epi64(_mm_castpd_si128(rounded), _mm_castpd_si128(bits));
     return _mm_castsi128_pd(_mm_slli_epi64(sum, MANTISSA_BITS));
 }
-static inline v v_zero_at(v a, v index, v at) {
+static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     /* SSE2 compares 32 bits at a time: both halves must be equal. */
     __m128i equal = _mm_cmpeq_epi32(_mm_castpd_si128(index), _mm_castpd_si128(at));
     __m128i drop = _mm_and_si128(equal, _mm_shuffle_epi32(equal, _MM_SHUFFLE(2, 3, 0, 1)));
     return _mm_andnot_pd(_mm_castsi128_pd(drop), a);
 }
-static inline v v_if_equal(v a, v b, v yes, v no) {
+static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     v equal = _mm_cmpeq_pd(a, b);
     return _mm_or_pd(_mm_and_pd(equal, yes), _mm_andnot_pd(equal, no));
 }
