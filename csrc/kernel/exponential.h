@@ -26,7 +26,8 @@ static inline struct row_shift shift_for(real maximum) {
     if (!(fabs((double)maximum) <= (double)LARGEST_UNSHIFTED)) {
         s.shift = isfinite(maximum) ? maximum : 0;
     } else {
-        s.exponent = (int)lrint((double)maximum * 0x1.71547652b82fep+0);
+        const double round_to_integer = 0x1.8p52;
+        s.exponent = (int)((double)maximum * 0x1.71547652b82fep+0 + round_to_integer - round_to_integer);
     }
     s.bits = HEADROOM - s.exponent + EXPONENT_BIAS;
     s.floor = (real)((double)-s.bits * 0x1.62e42fefa39efp-1);

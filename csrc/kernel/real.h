@@ -3,6 +3,7 @@
 #define FSM_REAL_H
 
 #include <float.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A word that is called costs more than it does. */

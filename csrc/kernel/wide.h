@@ -23,15 +23,18 @@ static ALWAYS_INLINE void w_store(real *p, wide a) {
 
 /* The first `count` lanes from memory, `fill` in the others; nothing is touched beyond them. */
 static ALWAYS_INLINE wide w_load_tail(const real *p, size_t count, real fill) {
-    real lanes[LANES];
-    for (size_t i = 0; i < LANES; i++) lanes[i] = fill;
-    memcpy(lanes, p, count * sizeof(real));
-    return w_load(lanes);
+    wide a;
+    for (size_t i = 0; i < REGISTERS; i++) {
+        size_t before = i * NATIVE, some = count < before ? 0 : count - before;
+        a.r[i] = v_load_some(p + before, some < NATIVE ? some : NATIVE, v_set1(fill));
+    }
+    return a;
 }
 static ALWAYS_INLINE void w_store_tail(real *p, size_t count, wide a) {
-    real lanes[LANES];
-    w_store(lanes, a);
-    memcpy(p, lanes, count * sizeof(real));
+    for (size_t i = 0; i < REGISTERS; i++) {
+        size_t before = i * NATIVE, some = count < before ? 0 : count - before;
+        v_store_some(p + before, some < NATIVE ? some : NATIVE, a.r[i]);
+    }
 }
 
 static ALWAYS_INLINE wide w_set1(real x) {

@@ -12,6 +12,14 @@ typedef __m256 v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return _mm256_loadu_ps(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { _mm256_storeu_ps(p, a); }
+static ALWAYS_INLINE __m256i first_lanes(size_t count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static ALWAYS_INLINE v v_load_some(const real *p, size_t count, v fill) {
+    __m256i mask = first_lanes(count);
+    return _mm256_blendv_ps(fill, _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
+}
+static ALWAYS_INLINE void v_store_some(real *p, size_t count, v a) { _mm256_maskstore_ps(p, first_lanes(count), a); }
 static ALWAYS_INLINE v v_set1(real x) { return _mm256_set1_ps(x); }
 static ALWAYS_INLINE v v_index(real_bits i) { return _mm256_castsi256_ps(_mm256_set1_epi32(i)); }
 static ALWAYS_INLINE v v_add(v a, v b) { return _mm256_add_ps(a, b); }
@@ -70,6 +78,14 @@ typedef __m256d v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return _mm256_loadu_pd(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { _mm256_storeu_pd(p, a); }
+static ALWAYS_INLINE __m256i first_lanes(size_t count) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)count), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+static ALWAYS_INLINE v v_load_some(const real *p, size_t count, v fill) {
+    __m256i mask = first_lanes(count);
+    return _mm256_blendv_pd(fill, _mm256_maskload_pd(p, mask), _mm256_castsi256_pd(mask));
+}
+static ALWAYS_INLINE void v_store_some(real *p, size_t count, v a) { _mm256_maskstore_pd(p, first_lanes(count), a); }
 static ALWAYS_INLINE v v_set1(real x) { return _mm256_set1_pd(x); }
 static ALWAYS_INLINE v v_index(real_bits i) { return _mm256_castsi256_pd(_mm256_set1_epi64x(i)); }
 static ALWAYS_INLINE v v_add(v a, v b) { return _mm256_add_pd(a, b); }

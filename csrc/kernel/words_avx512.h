@@ -12,6 +12,12 @@ typedef __m512 v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return _mm512_loadu_ps(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { _mm512_storeu_ps(p, a); }
+static ALWAYS_INLINE v v_load_some(const real *p, size_t count, v fill) {
+    return _mm512_mask_loadu_ps(fill, (__mmask16)((1u << count) - 1), p);
+}
+static ALWAYS_INLINE void v_store_some(real *p, size_t count, v a) {
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), a);
+}
 static ALWAYS_INLINE v v_set1(real x) { return _mm512_set1_ps(x); }
 static ALWAYS_INLINE v v_index(real_bits i) { return _mm512_castsi512_ps(_mm512_set1_epi32(i)); }
 static ALWAYS_INLINE v v_add(v a, v b) { return _mm512_add_ps(a, b); }
@@ -70,6 +76,12 @@ typedef __m512d v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return _mm512_loadu_pd(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { _mm512_storeu_pd(p, a); }
+static ALWAYS_INLINE v v_load_some(const real *p, size_t count, v fill) {
+    return _mm512_mask_loadu_pd(fill, (__mmask8)((1u << count) - 1), p);
+}
+static ALWAYS_INLINE void v_store_some(real *p, size_t count, v a) {
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), a);
+}
 static ALWAYS_INLINE v v_set1(real x) { return _mm512_set1_pd(x); }
 static ALWAYS_INLINE v v_index(real_bits i) { return _mm512_castsi512_pd(_mm512_set1_epi64(i)); }
 static ALWAYS_INLINE v v_add(v a, v b) { return _mm512_add_pd(a, b); }
