@@ -21,6 +21,12 @@ struct fsm_sum {
     double hi, lo;
 };
 
+/* A sum of losses. Those so large that a sum of them could overflow, where their mean does not, are kept apart,
+   times 2^-64. */
+struct fsm_loss {
+    struct fsm_sum common, huge;
+};
+
 struct fsm_job {
     size_t outer, inner, classes;
     enum fsm_storage storage;
@@ -44,8 +50,8 @@ struct fsm_job {
     /* Samples are cut into chunks that depend on the shape alone, each with its own place for what it
        sums, so that the totals have the same bits whatever the number of threads. */
     size_t chunk_samples;
-    struct fsm_sum *chunk_loss; /* one a chunk */
-    double *chunk_mean_hi;      /* fsm_mean_pitch(classes) a chunk */
+    struct fsm_loss *chunk_loss; /* one a chunk */
+    double *chunk_mean_hi;       /* fsm_mean_pitch(classes) a chunk */
     double *chunk_mean_lo;
 };
 

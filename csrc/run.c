@@ -45,9 +45,14 @@ static void add_to(struct fsm_sum *total, double hi, double lo) {
 }
 
 static double total_loss(const struct fsm_job *job, size_t chunks) {
-    struct fsm_sum total = {0, 0};
-    for (size_t i = 0; i < chunks; i++) add_to(&total, job->chunk_loss[i].hi, job->chunk_loss[i].lo);
-    return (total.hi + total.lo) / job->divisor;
+    struct fsm_loss total = {{0, 0}, {0, 0}};
+    for (size_t i = 0; i < chunks; i++) {
+        const struct fsm_loss *part = &job->chunk_loss[i];
+        add_to(&total.common, part->common.hi, part->common.lo);
+        add_to(&total.huge, part->huge.hi, part->huge.lo);
+    }
+    double huge = total.huge.hi + total.huge.lo, common = total.common.hi + total.common.lo;
+    return huge == 0 ? common / job->divisor : common / job->divisor + huge * (0x1p64 / job->divisor);
 }
 
 static void total_mean(const struct fsm_job *job, size_t chunks, double *mean_grad) {
@@ -74,7 +79,7 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
     if (threads > chunks) threads = chunks;
     run.scratch_bytes = kernels->scratch_size(job);
     run.scratch = allocate(threads * run.scratch_bytes);
-    job->chunk_loss = allocate(chunks * sizeof(struct fsm_sum));
+    job->chunk_loss = allocate(chunks * sizeof(struct fsm_loss));
     job->chunk_mean_hi = allocate(mean_bytes);
     job->chunk_mean_lo = allocate(mean_bytes);
     int done = run.scratch && job->chunk_loss && job->chunk_mean_hi && job->chunk_mean_lo;

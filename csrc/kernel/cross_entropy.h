@@ -15,12 +15,12 @@ struct row_results {
 
 struct dense_sums {
     struct fsm_sum total[LANES]; /* Y */
-    struct fsm_sum below[LANES]; /* sum y (M - f) */
+    struct fsm_sum below[LANES]; /* sum y (M - f) / 2 */
 };
 
 struct below_maximum {
     const struct block *b;
-    wide maximum;
+    wide half_maximum;
 };
 
 static ALWAYS_INLINE void total_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
@@ -35,13 +35,14 @@ static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t 
     (void)vector, (void)special;
     const wide zero = w_set1(0);
     wide y = load_lanes(c->b->y + offset, lanes, 0);
-    wide below = w_sub(c->maximum, load_lanes(c->b->x + offset, lanes, 0));
+    /* Half of it, since M - f may overflow where a small y would bring it back. */
+    wide below = w_fnma(load_lanes(c->b->x + offset, lanes, 0), w_set1((real)0.5), c->half_maximum);
     w_acc_add_product(sum, y, w_if_equal(y, zero, zero, below)); /* nothing of a class at -inf counts as 0 */
 }
 
 static inline void sum_dense(const struct fsm_job *job, const struct block *b, const struct peaks *p,
                              struct dense_sums *d) {
-    const struct below_maximum c = {b, row_values(b, p->maximum)};
+    const struct below_maximum c = {b, w_mul(row_values(b, p->maximum), w_set1((real)0.5))};
     accumulate(b, total_step, &c, NO_VECTOR, d->total);
     if (job->want_loss) accumulate(b, below_step, &c, NO_VECTOR, d->below);
 }
@@ -61,8 +62,7 @@ static inline void finish_label(const struct fsm_job *job, const struct peaks *p
     double below_error = isfinite(below) ? fsm_sum_error(p->maximum[i], -(double)f_label, below) : 0;
     /* A weight of 0 leaves out even an infinite loss, but not a NaN. */
     r->loss[i] = weight * (weight == 0 ? log_rest * 0 : below + (log_rest + below_error));
-    struct fsm_sum all = sum_plus(p->rest[i], p->top[i]);
-    if (!isfinite(p->maximum[i])) all.hi = (double)NAN;
+    struct fsm_sum all = sum_of_all(p, i);
     struct fsm_sum others = sum_quotient(sum_of_others(p, i, t->label[i], e_label), all);
     set_factor(&r->probability, i, sum_quotient((struct fsm_sum){scaled, 0}, all));
     r->target[i] = 0;
@@ -70,23 +70,32 @@ static inline void finish_label(const struct fsm_job *job, const struct peaks *p
     r->apart[i] = (real)(0 - sum_value(sum_times(others, scaled)));
 }
 
+/* Y p - y at the argmax: from the others' share where p is more than half, so that 1 - p is not made by subtraction,
+   and as it stands where p is less, so that nothing is larger than p and y. */
+static inline struct fsm_sum dense_at_peak(const struct peaks *p, size_t i, struct fsm_sum all, struct fsm_sum total,
+                                           double y) {
+    const struct fsm_sum less_y = {-y, 0};
+    if (p->rest[i].hi < p->top[i].hi) {
+        struct fsm_sum others = sum_product(total, sum_quotient(p->rest[i], all));
+        return sum_plus(sum_plus(total, less_y), sum_negative(others));
+    }
+    return sum_plus(sum_product(total, sum_quotient(p->top[i], all)), less_y);
+}
+
 static inline void finish_dense(const struct fsm_job *job, const struct block *b, const struct peaks *p, size_t i,
                                 const struct targets *t, const struct dense_sums *d, struct row_results *r) {
     double scaled = t->sample_weight[i] / job->divisor;
     if (job->want_loss) {
-        double loss = sum_value(sum_plus(d->below[i], sum_times(d->total[i], log_of_rest(p, i))));
+        struct fsm_sum below = sum_times(d->below[i], 2);
+        double loss = sum_value(sum_plus(below, sum_times(d->total[i], log_of_rest(p, i))));
         r->loss[i] = t->sample_weight[i] * (t->sample_weight[i] == 0 ? log_of_rest(p, i) * 0 : loss);
     }
-    struct fsm_sum all = sum_plus(p->rest[i], p->top[i]);
-    if (!isfinite(p->maximum[i])) all.hi = (double)NAN;
-    const struct fsm_sum y = {b->y[p->at[i] * b->lanes + i], 0};
-    struct fsm_sum share = sum_times(d->total[i], scaled);
-    struct fsm_sum missing = sum_times(sum_plus(d->total[i], sum_negative(y)), scaled);
-    struct fsm_sum others = sum_quotient(p->rest[i], all);
-    set_factor(&r->probability, i, sum_quotient(share, all));
+    struct fsm_sum all = sum_of_all(p, i);
+    set_factor(&r->probability, i, sum_quotient(sum_times(d->total[i], scaled), all));
     r->target[i] = (real)scaled;
     r->at[i] = p->at[i];
-    r->apart[i] = (real)(missing.hi - sum_value(sum_times(others, share.hi)) + missing.lo);
+    double y = b->y[p->at[i] * b->lanes + i];
+    r->apart[i] = (real)sum_value(sum_times(dense_at_peak(p, i, all, d->total[i], y), scaled));
 }
 
 static inline void ignore_row(size_t i, struct row_results *r) {
@@ -182,9 +191,16 @@ static inline void close_mean(const struct fsm_job *job, size_t chunk, double *h
     }
 }
 
+static inline void add_loss(struct fsm_loss *total, double loss) {
+    if (loss > 0x1p960)
+        total->huge = sum_plus(total->huge, (struct fsm_sum){loss * 0x1p-64, 0});
+    else
+        total->common = sum_plus(total->common, (struct fsm_sum){loss, 0});
+}
+
 static void FSM_NAME(cross_entropy)(const struct fsm_job *job, struct fsm_range range, void *memory) {
     const struct scratch s = cut_scratch(job, memory);
-    struct fsm_sum loss = {0, 0};
+    struct fsm_loss loss = {{0, 0}, {0, 0}};
     double *mean_hi = NULL, *mean_lo = NULL;
     const int want_grad = job->out.data != NULL;
     prepare_targets(job, &s);
@@ -201,7 +217,7 @@ static void FSM_NAME(cross_entropy)(const struct fsm_job *job, struct fsm_range 
         for (size_t i = 0; job->want_loss && i < b.rows; i++) {
             if (job->losses.data != NULL)
                 store_real(sample_address(job, &job->losses, sample + i), job->storage, r.loss[i]);
-            loss = sum_plus(loss, (struct fsm_sum){r.loss[i], 0});
+            add_loss(&loss, r.loss[i]);
         }
         if (want_grad || job->want_mean_grad) write_gradient(&b, &t, &r);
         if (job->want_mean_grad) add_to_mean(&b, mean_hi, mean_lo);

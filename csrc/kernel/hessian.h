@@ -27,8 +27,7 @@ static inline void write_hessian(const struct fsm_job *job, const struct block *
     struct factors probability = {.split = 0}, scaled = {.split = 0};
     real apart[LANES];
     for (size_t i = 0; i < b->lanes; i++) {
-        struct fsm_sum all = sum_plus(p->rest[i], p->top[i]);
-        if (!isfinite(p->maximum[i])) all.hi = (double)NAN;
+        struct fsm_sum all = sum_of_all(p, i);
         double total = t->kind[i] == TARGET_DENSE ? d->total[i].hi : t->label_weight[i];
         double factor = hessian_factor(job) * total * t->sample_weight[i];
         set_factor(&probability, i, sum_quotient((struct fsm_sum){1, 0}, all));

@@ -130,8 +130,13 @@ static inline void find_peaks(const struct block *b, struct peaks *p) {
     exponentials_of(b, p->shift, p->maximum, p->top);
 }
 
-/* log(sum of e^x) - maximum = log(1 + rest / top), which is small where the row is confident. NaN where the row has
-   a NaN or no finite maximum. */
+/* The sum of a row's shifted exponentials; NaN where the row has a NaN or no finite maximum. */
+static inline struct fsm_sum sum_of_all(const struct peaks *p, size_t row) {
+    if (!isfinite(p->maximum[row])) return (struct fsm_sum){(double)NAN, 0};
+    return sum_plus(p->rest[row], p->top[row]);
+}
+
+/* log(sum of e^x) - maximum = log(1 + rest / top), which is small where the row is confident; NaN likewise. */
 static inline double log_of_rest(const struct peaks *p, size_t row) {
     if (!isfinite(p->maximum[row])) return (double)NAN;
     return sum_log1p(sum_quotient(p->rest[row], p->top[row]));

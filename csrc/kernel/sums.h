@@ -38,6 +38,12 @@ static inline struct fsm_sum sum_times(struct fsm_sum a, double b) {
     return sum_of(product, product_error(a.hi, b, product) + a.lo * b);
 }
 
+static inline struct fsm_sum sum_product(struct fsm_sum a, struct fsm_sum b) {
+    double product = a.hi * b.hi;
+    if (!isfinite(product)) return (struct fsm_sum){product, 0};
+    return sum_of(product, product_error(a.hi, b.hi, product) + (a.hi * b.lo + a.lo * b.hi));
+}
+
 static inline struct fsm_sum sum_quotient(struct fsm_sum a, struct fsm_sum b) {
     double quotient = a.hi / b.hi;
     if (!isfinite(quotient)) return (struct fsm_sum){quotient, 0};
