@@ -29,15 +29,21 @@ static PyArrayObject *plain_array(PyObject *object, const char *name, int ndim, 
     return array;
 }
 
-/* The storage of logits-like arrays; uint16 stands for the bits of bfloat16. */
+/* The storage of logits-like arrays. bfloat16 has no type number of its own: it is the one dtype defined outside
+   NumPy that the package lets through, and has two bytes. */
 static int storage_of(PyArrayObject *array, enum fsm_storage *storage) {
-    switch (PyArray_TYPE(array)) {
-    case NPY_FLOAT: *storage = FSM_FLOAT32; return 0;
-    case NPY_DOUBLE: *storage = FSM_FLOAT64; return 0;
-    case NPY_HALF: *storage = FSM_FLOAT16; return 0;
-    case NPY_UINT16: *storage = FSM_BFLOAT16; return 0;
-    default: return refuse("logits", "of a dtype without a kernel");
-    }
+    const int type = PyArray_TYPE(array);
+    if (type == NPY_FLOAT)
+        *storage = FSM_FLOAT32;
+    else if (type == NPY_DOUBLE)
+        *storage = FSM_FLOAT64;
+    else if (type == NPY_HALF)
+        *storage = FSM_FLOAT16;
+    else if (PyTypeNum_ISUSERDEF(type) && PyArray_ITEMSIZE(array) == 2)
+        *storage = FSM_BFLOAT16;
+    else
+        return refuse("logits", "of a dtype without a kernel");
+    return 0;
 }
 
 static struct fsm_view view_of(PyArrayObject *array, int has_classes) {
@@ -45,8 +51,8 @@ static struct fsm_view view_of(PyArrayObject *array, int has_classes) {
     return (struct fsm_view){PyArray_BYTES(array), strides[0], strides[1], has_classes ? strides[2] : 0};
 }
 
-/* The job's first array, which says its shape and storage. */
-static int take_first(struct fsm_job *job, PyObject *object, const char *name, struct fsm_view *view) {
+/* The job's first array, which says its shape and storage; the others of its dtype have *type too. */
+static int take_first(struct fsm_job *job, PyObject *object, const char *name, struct fsm_view *view, int *type) {
     PyArrayObject *array = plain_array(object, name, 3, 0);
     if (array == NULL || storage_of(array, &job->storage) < 0) return -1;
     if (PyArray_SIZE(array) == 0) return refuse(name, "empty");
@@ -54,6 +60,7 @@ static int take_first(struct fsm_job *job, PyObject *object, const char *name, s
     job->inner = (size_t)PyArray_DIM(array, 1);
     job->classes = (size_t)PyArray_DIM(array, 2);
     *view = view_of(array, 1);
+    *type = PyArray_TYPE(array);
     return 0;
 }
 
@@ -69,15 +76,6 @@ static int take(const struct fsm_job *job, PyObject *object, const char *name, i
         return refuse(name, "of the wrong shape");
     *view = view_of(array, ndim == 3);
     return 0;
-}
-
-static int type_of(const struct fsm_job *job) {
-    switch (job->storage) {
-    case FSM_FLOAT32: return NPY_FLOAT;
-    case FSM_FLOAT64: return NPY_DOUBLE;
-    case FSM_FLOAT16: return NPY_HALF;
-    default: return NPY_UINT16;
-    }
 }
 
 /* A contiguous vector of float64 with one entry a class, or NULL for None. */
@@ -143,9 +141,10 @@ static PyObject *probabilities(PyObject *const *args, Py_ssize_t count, enum fsm
     const int reduces = operation == FSM_OPERATION_logsumexp;
     struct fsm_job job = {0};
     size_t threads;
-    if (count_is(count, 4) < 0 || take_first(&job, args[0], "x", &job.input) < 0 ||
+    int type;
+    if (count_is(count, 4) < 0 || take_first(&job, args[0], "x", &job.input, &type) < 0 ||
         take(&job, args[1], "where", 3, NPY_BOOL, 0, &job.where) < 0 ||
-        take(&job, args[2], "out", reduces ? 2 : 3, type_of(&job), 1, reduces ? &job.losses : &job.out) < 0 ||
+        take(&job, args[2], "out", reduces ? 2 : 3, type, 1, reduces ? &job.losses : &job.out) < 0 ||
         take_threads(args[3], &threads) < 0)
         return NULL;
     if (job.losses.data == NULL && job.out.data == NULL) return refuse("out", "missing"), NULL;
@@ -157,9 +156,10 @@ static PyObject *probabilities(PyObject *const *args, Py_ssize_t count, enum fsm
 static PyObject *backward(PyObject *const *args, Py_ssize_t count, enum fsm_operation operation) {
     struct fsm_job job = {0};
     size_t threads;
-    if (count_is(count, 4) < 0 || take_first(&job, args[0], "grad_output", &job.input) < 0 ||
-        take(&job, args[1], "output", 3, type_of(&job), 0, &job.other) < 0 ||
-        take(&job, args[2], "out", 3, type_of(&job), 1, &job.out) < 0 || take_threads(args[3], &threads) < 0)
+    int type;
+    if (count_is(count, 4) < 0 || take_first(&job, args[0], "grad_output", &job.input, &type) < 0 ||
+        take(&job, args[1], "output", 3, type, 0, &job.other) < 0 ||
+        take(&job, args[2], "out", 3, type, 1, &job.out) < 0 || take_threads(args[3], &threads) < 0)
         return NULL;
     if (job.other.data == NULL || job.out.data == NULL) return refuse("output or out", "missing"), NULL;
     if (run(&job, operation, threads, NULL, NULL) < 0) return NULL;
@@ -189,9 +189,9 @@ static PyObject *py_log_softmax_backward(PyObject *self, PyObject *const *args, 
 
 /* logits, then one of labels and probabilities. */
 static int take_targets(struct fsm_job *job, PyObject *logits, PyObject *labels, PyObject *probabilities,
-                        PyObject *ignore_index) {
-    if (take_first(job, logits, "logits", &job->input) < 0 || take_labels(job, labels) < 0 ||
-        take(job, probabilities, "probabilities", 3, type_of(job), 0, &job->other) < 0 ||
+                        PyObject *ignore_index, int *type) {
+    if (take_first(job, logits, "logits", &job->input, type) < 0 || take_labels(job, labels) < 0 ||
+        take(job, probabilities, "probabilities", 3, *type, 0, &job->other) < 0 ||
         take_ignore_index(job, ignore_index) < 0)
         return -1;
     if ((job->labels.data == NULL) == (job->other.data == NULL))
@@ -230,13 +230,14 @@ static PyObject *py_cross_entropy(PyObject *self, PyObject *const *args, Py_ssiz
     struct fsm_job job = {0};
     double *weight, *mean_grad, loss = 0;
     size_t threads;
+    int type;
     (void)self;
-    if (count_is(count, 13) < 0 || take_targets(&job, args[0], args[1], args[2], args[5]) < 0 ||
+    if (count_is(count, 13) < 0 || take_targets(&job, args[0], args[1], args[2], args[5], &type) < 0 ||
         take_class_vector(&job, args[3], "weight", 0, &weight) < 0 ||
         take(&job, args[4], "sample_weight", 2, NPY_DOUBLE, 0, &job.sample_weight) < 0 ||
         take_double(args[6], &job.label_smoothing) < 0 || take_double(args[7], &job.divisor) < 0 ||
-        take(&job, args[8], "losses", 2, type_of(&job), 1, &job.losses) < 0 ||
-        take(&job, args[9], "grad", 3, type_of(&job), 1, &job.out) < 0 ||
+        take(&job, args[8], "losses", 2, type, 1, &job.losses) < 0 ||
+        take(&job, args[9], "grad", 3, type, 1, &job.out) < 0 ||
         take_class_vector(&job, args[10], "mean_grad", 1, &mean_grad) < 0 ||
         (job.want_loss = PyObject_IsTrue(args[11])) < 0 || take_threads(args[12], &threads) < 0)
         return NULL;
@@ -250,11 +251,12 @@ static PyObject *py_cross_entropy(PyObject *self, PyObject *const *args, Py_ssiz
 static PyObject *py_grad_hess(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     struct fsm_job job = {.divisor = 1};
     size_t threads;
+    int type;
     (void)self;
-    if (count_is(count, 8) < 0 || take_targets(&job, args[0], args[1], args[2], Py_None) < 0 ||
+    if (count_is(count, 8) < 0 || take_targets(&job, args[0], args[1], args[2], Py_None, &type) < 0 ||
         take(&job, args[3], "sample_weight", 2, NPY_DOUBLE, 0, &job.sample_weight) < 0 ||
-        take(&job, args[5], "grad", 3, type_of(&job), 1, &job.out) < 0 ||
-        take(&job, args[6], "hess", 3, type_of(&job), 1, &job.hess) < 0 || take_threads(args[7], &threads) < 0)
+        take(&job, args[5], "grad", 3, type, 1, &job.out) < 0 ||
+        take(&job, args[6], "hess", 3, type, 1, &job.hess) < 0 || take_threads(args[7], &threads) < 0)
         return NULL;
     if (job.out.data == NULL || job.hess.data == NULL) return refuse("grad or hess", "missing"), NULL;
     const char *hessian = PyUnicode_AsUTF8(args[4]);

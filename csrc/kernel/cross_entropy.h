@@ -15,12 +15,12 @@ struct row_results {
 
 struct dense_sums {
     struct fsm_sum total[LANES]; /* Y */
-    struct fsm_sum below[LANES]; /* sum y (M - f) / 2 */
+    struct fsm_sum below[LANES]; /* sum y (M - f), times DISTANCE_UNIT */
 };
 
 struct below_maximum {
     const struct block *b;
-    wide half_maximum;
+    wide maximum; /* times DISTANCE_UNIT */
 };
 
 static ALWAYS_INLINE void total_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
@@ -35,14 +35,14 @@ static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t 
     (void)vector, (void)special;
     const wide zero = w_set1(0);
     wide y = load_lanes(c->b->y + offset, lanes, 0);
-    /* Half of it, since M - f may overflow where a small y would bring it back. */
-    wide below = w_fnma(load_lanes(c->b->x + offset, lanes, 0), w_set1((real)0.5), c->half_maximum);
+    /* In a small unit, since M - f may overflow where a small y would bring it back. */
+    wide below = w_fnma(load_lanes(c->b->x + offset, lanes, 0), w_set1(DISTANCE_UNIT), c->maximum);
     w_acc_add_product(sum, y, w_if_equal(y, zero, zero, below)); /* nothing of a class at -inf counts as 0 */
 }
 
 static inline void sum_dense(const struct fsm_job *job, const struct block *b, const struct peaks *p,
                              struct dense_sums *d) {
-    const struct below_maximum c = {b, w_mul(row_values(b, p->maximum), w_set1((real)0.5))};
+    const struct below_maximum c = {b, w_mul(row_values(b, p->maximum), w_set1(DISTANCE_UNIT))};
     accumulate(b, total_step, &c, NO_VECTOR, d->total);
     if (job->want_loss) accumulate(b, below_step, &c, NO_VECTOR, d->below);
 }
@@ -86,7 +86,8 @@ static inline void finish_dense(const struct fsm_job *job, const struct block *b
                                 const struct targets *t, const struct dense_sums *d, struct row_results *r) {
     double scaled = t->sample_weight[i] / job->divisor;
     if (job->want_loss) {
-        struct fsm_sum below = sum_times(d->below[i], 2);
+        const double unit = 1 / (double)DISTANCE_UNIT; /* a power of two: exact */
+        struct fsm_sum below = {d->below[i].hi * unit, d->below[i].lo * unit};
         double loss = sum_value(sum_plus(below, sum_times(d->total[i], log_of_rest(p, i))));
         r->loss[i] = t->sample_weight[i] * (t->sample_weight[i] == 0 ? log_of_rest(p, i) * 0 : loss);
     }

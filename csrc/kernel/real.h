@@ -30,6 +30,7 @@ enum {
 #define LARGEST_UNSHIFTED 256.0f
 #define LARGEST_REAL FLT_MAX
 #define LARGEST_FACTOR 0x1p100
+#define DISTANCE_UNIT 0x1p-1f
 #else
 typedef double real;
 typedef int64_t real_bits;
@@ -39,6 +40,7 @@ enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023, HEADROOM = 256, SAFE_EXPONENT =
 #define LARGEST_UNSHIFTED 2048.0
 #define LARGEST_REAL DBL_MAX
 #define LARGEST_FACTOR 0x1p700
+#define DISTANCE_UNIT 0x1p-64 /* room too for the splitting of products */
 #endif
 
 /* A kernel sees the machine as this many lanes, 64 bytes of them, on every instruction set: what is summed

@@ -1,0 +1,54 @@
+"""Softmax, cross-entropy and their gradients: accurate, and fast.
+
+Three backends compute the same functions: ``"c"``, ``"numba"`` and ``"numpy"``.
+"""
+
+from ._api.cross_entropy import (
+    cross_entropy,
+    cross_entropy_grad,
+    cross_entropy_mean_grad,
+    cross_entropy_value_and_grad,
+    cross_entropy_value_and_mean_grad,
+)
+from ._api.grad_hess import cross_entropy_grad_hess
+from ._api.probabilities import (
+    log_softmax,
+    log_softmax_backward,
+    logsumexp,
+    softmax,
+    softmax_backward,
+)
+from ._config import show_config
+from ._control import (
+    available_backends,
+    get_backend,
+    get_num_threads,
+    set_backend,
+    set_num_threads,
+    use_backend,
+    use_num_threads,
+)
+from ._version import __version__
+
+__all__ = [
+    "__version__",
+    "available_backends",
+    "cross_entropy",
+    "cross_entropy_grad",
+    "cross_entropy_grad_hess",
+    "cross_entropy_mean_grad",
+    "cross_entropy_value_and_grad",
+    "cross_entropy_value_and_mean_grad",
+    "get_backend",
+    "get_num_threads",
+    "log_softmax",
+    "log_softmax_backward",
+    "logsumexp",
+    "set_backend",
+    "set_num_threads",
+    "show_config",
+    "softmax",
+    "softmax_backward",
+    "use_backend",
+    "use_num_threads",
+]

@@ -1,0 +1,1 @@
+"""The public functions: check the arguments, pick a backend, call it."""

@@ -1,0 +1,1 @@
+"""Checking arguments and bringing them into the backends' form, once for all functions."""

@@ -1,0 +1,120 @@
+"""The options of the cross-entropy functions."""
+
+from __future__ import annotations
+
+import math
+import operator
+from numbers import Real
+from typing import SupportsFloat, SupportsIndex
+
+import numpy as np
+
+from .._typing import Array, ArrayLike, Float64Array
+from .arrays import FLOAT64, as_array, cast, float_dtypes
+
+__all__ = [
+    "check_class_weight",
+    "check_hessian",
+    "check_ignore_index",
+    "check_label_smoothing",
+    "check_reduction",
+    "check_sample_weight",
+]
+
+REDUCTIONS = ("mean", "sum", "none")
+HESSIANS = ("exact", "xgboost", "lightgbm")
+
+
+def check_reduction(reduction: str, of_mean_grad: bool) -> None:
+    """Raise unless the reduction is known, and reduces where that is needed."""
+    _check_choice(reduction, "reduction", REDUCTIONS)
+    if of_mean_grad and reduction == "none":
+        raise ValueError(
+            "reduction 'none' has no meaning for the mean gradient, which is summed over the "
+            "samples; use 'mean' or 'sum', or cross_entropy_grad for a gradient per sample"
+        )
+
+
+def check_hessian(hessian: str, num_classes: int) -> None:
+    """Raise unless the Hessian is known and defined for so many classes."""
+    _check_choice(hessian, "hessian", HESSIANS)
+    if hessian == "lightgbm" and num_classes == 1:
+        raise ValueError(
+            "hessian 'lightgbm' has the factor K/(K-1), which is not defined for K = 1 class"
+        )
+
+
+def check_label_smoothing(label_smoothing: SupportsFloat) -> float:
+    """Return the smoothing as a float in [0, 1]."""
+    if type(label_smoothing) is float:
+        value = label_smoothing
+    elif isinstance(label_smoothing, Real) and not isinstance(label_smoothing, bool):
+        value = float(label_smoothing)
+    else:
+        raise TypeError(
+            f"label_smoothing must be a number in [0, 1], not {label_smoothing!r} "
+            f"({type(label_smoothing).__name__})"
+        )
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"label_smoothing must be in [0, 1], not {value}")
+    return value
+
+
+def check_ignore_index(ignore_index: SupportsIndex | None) -> int | None:
+    """Return the label to ignore as an int of any size."""
+    if ignore_index is None:
+        return None
+    try:
+        if isinstance(ignore_index, bool):
+            raise TypeError
+        return operator.index(ignore_index)
+    except TypeError:
+        raise TypeError(
+            f"ignore_index must be an integer or None, not {ignore_index!r} "
+            f"({type(ignore_index).__name__})"
+        ) from None
+
+
+def check_class_weight(weight: ArrayLike, num_classes: int) -> Float64Array:
+    """Return the weights of the classes as float64 in one piece."""
+    array = _as_float64(weight, "weight")
+    if array.shape != (num_classes,):
+        raise ValueError(
+            f"weight must have one entry for each of the {num_classes} classes, "
+            f"a shape of {(num_classes,)}, not {array.shape}"
+        )
+    _check_not_negative(array, "weight")
+    return np.ascontiguousarray(array)
+
+
+def check_sample_weight(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Float64Array:
+    """Return the weights of the samples as float64."""
+    array = _as_float64(sample_weight, "sample_weight")
+    if array.shape != shape:
+        raise ValueError(
+            f"sample_weight must have one entry for each sample, "
+            f"a shape of {shape}, not {array.shape}"
+        )
+    _check_not_negative(array, "sample_weight")
+    return array
+
+
+def _as_float64(values: ArrayLike, name: str) -> Float64Array:
+    array = as_array(values, name)
+    float_dtypes(array.dtype, name)
+    return cast(array, FLOAT64)
+
+
+def _check_not_negative(array: Array, name: str) -> None:
+    if array.size == 0 or array.min() >= 0:  # the minimum is NaN if any is
+        return
+    index = np.unravel_index(int(np.argmin(array >= 0)), array.shape)
+    value = float(array[index])
+    place = ", ".join(str(position) for position in index)
+    problem = "is not a number" if math.isnan(value) else "is negative"
+    raise ValueError(f"{name}[{place}] = {value} {problem}; weights must be at least 0")
+
+
+def _check_choice(value: str, name: str, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")

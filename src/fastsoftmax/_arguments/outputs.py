@@ -1,0 +1,105 @@
+"""Arrays to write results into: the caller's or new ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.exceptions import TooHardError
+
+from .._typing import Array
+
+__all__ = ["check_out", "new_like", "overlaps", "same_view", "separate", "separate_all", "store"]
+
+OVERLAP_WORK = 10_000
+"""How long to look for a common address before a copy is cheaper."""
+
+
+def check_out(
+    out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "out"
+) -> None:
+    """Raise unless results of this shape and dtype can be written into `out`, if there is one."""
+    if out is None:
+        return
+    if type(out) is not np.ndarray and (not isinstance(out, np.ndarray) or hasattr(out, "mask")):
+        raise TypeError(f"{name} must be a numpy.ndarray, not {type(out).__name__}")
+    if out.dtype != dtype:
+        raise TypeError(f"{name} must be of dtype {dtype}, not {out.dtype}")
+    if out.shape != shape:
+        raise ValueError(f"{name} must be of shape {shape}, not {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError(f"{name} is read-only")
+    if (
+        0 in out.strides
+        and out.size
+        and any(
+            stride == 0 and length > 1
+            for stride, length in zip(out.strides, out.shape, strict=True)
+        )
+    ):
+        raise ValueError(
+            f"{name} shares memory between its own elements: "
+            f"its shape is {out.shape} with strides {out.strides}"
+        )
+
+
+def new_like(out: Array | None, like: Array, dtype: np.dtype[Any]) -> Array:
+    """Return what the backend writes into: `out` where that is possible, else a new array.
+
+    A new array has the shape and the order of the axes in memory of `like`.
+    """
+    if out is None or out.dtype is not dtype or not out.flags.aligned:
+        return np.empty_like(like, dtype=dtype)
+    return out if type(out) is np.ndarray else out.view(np.ndarray)
+
+
+def store(work: Array, out: Array | None, dtype: np.dtype[Any]) -> Array:
+    """Return the result: what was computed in `work`, in `out` if given, else in dtype."""
+    if out is None:
+        if work.dtype is dtype or work.dtype == dtype:
+            return work
+        with np.errstate(all="ignore"):
+            return work.astype(dtype)
+    if work is not out and not same_view(work, out):
+        with np.errstate(all="ignore"):
+            np.copyto(out, work, casting="unsafe")
+    return out
+
+
+def separate(array: Array, out: Array, in_place: bool) -> Array:
+    """Return an input that writing `out` does not change: a copy if they overlap.
+
+    With `in_place` an input that is exactly `out` stays as it is.
+    """
+    if array is out:
+        return array if in_place else array.copy()
+    if not overlaps(array, out) or (in_place and same_view(array, out)):
+        return array
+    return array.copy()
+
+
+def separate_all(arrays: tuple[Array | None, ...], out: Array) -> list[Any]:
+    """Return inputs that writing `out` does not change, as copies where they overlap."""
+    return [
+        array.copy() if array is not None and overlaps(array, out) else array for array in arrays
+    ]
+
+
+def overlaps(first: Array, second: Array) -> bool:
+    """Return whether two arrays share memory; True where that is too hard to say."""
+    if not np.may_share_memory(first, second):
+        return False
+    try:
+        return np.shares_memory(first, second, max_work=OVERLAP_WORK)  # type: ignore[arg-type]
+    except TooHardError:
+        return True
+
+
+def same_view(first: Array, second: Array) -> bool:
+    """Return whether two arrays are the same elements at the same places."""
+    return (
+        first.dtype == second.dtype
+        and first.shape == second.shape
+        and first.strides == second.strides
+        and first.__array_interface__["data"][0] == second.__array_interface__["data"][0]
+    )

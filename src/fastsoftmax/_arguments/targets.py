@@ -1,0 +1,115 @@
+"""Targets: class labels, or probabilities."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from .._typing import Array, ArrayLike
+from .arrays import as_array, cast, float_dtypes
+
+__all__ = ["check_targets", "label_error"]
+
+INT32 = np.dtype(np.int32)
+INT64 = np.dtype(np.int64)
+LIMITS = {INT32: (-(2**31), 2**31 - 1), INT64: (-(2**63), 2**63 - 1)}
+
+
+def check_targets(
+    targets: ArrayLike,
+    shape: tuple[int, ...],
+    samples: tuple[int, ...],
+    num_classes: int,
+    ignore_index: int | None,
+) -> tuple[Array | None, Array | None, int | None]:
+    """Tell labels from probabilities by their shape.
+
+    Probabilities have the shape `shape`, labels the shape `samples`.
+
+    Returns
+    -------
+    labels : array of int32 or int64, or None
+        Of the right dtype and shape; whether they are in range is not known yet.
+    probabilities : array of real numbers, or None
+    ignore_index : int or None
+        None where no label can be equal to it.
+    """
+    array = as_array(targets, "targets")
+    if array.shape == samples:
+        dtype = array.dtype
+        if (dtype is not INT64 and dtype is not INT32) or not array.flags.aligned:
+            array, ignore_index = _to_labels(array, targets, num_classes, ignore_index)
+            dtype = array.dtype
+        if ignore_index is not None:
+            lowest, highest = LIMITS[dtype]
+            if not lowest <= ignore_index <= highest:
+                ignore_index = None
+        return array, None, ignore_index
+    if array.shape == shape:
+        float_dtypes(array.dtype, "targets")
+        if ignore_index is not None:
+            raise ValueError(
+                f"ignore_index = {ignore_index} has no meaning for targets that are probabilities; "
+                "give those samples a sample_weight of 0"
+            )
+        return None, array, None
+    raise ValueError(
+        f"targets must be labels of shape {samples} or probabilities of shape {shape}, "
+        f"not an array of shape {array.shape} and dtype {array.dtype}"
+    )
+
+
+def label_error(labels: Array, num_classes: int, ignore_index: int | None) -> ValueError:
+    """Return the error that names the first label out of range, in the caller's own order."""
+    bad = (labels < 0) | (labels >= num_classes)
+    if ignore_index is not None:
+        bad = bad & (labels != ignore_index)
+    index = np.unravel_index(int(np.argmax(bad)), labels.shape)
+    place = f"[{', '.join(str(position) for position in index)}]" if index else ""
+    classes = "1 class" if num_classes == 1 else f"{num_classes} classes"
+    exception = "" if ignore_index is None else f" and is not ignore_index = {ignore_index}"
+    return ValueError(f"targets{place} = {labels[index]} is out of range for {classes}{exception}")
+
+
+def _to_labels(
+    array: Array, targets: ArrayLike, num_classes: int, ignore_index: int | None
+) -> tuple[Array, int | None]:
+    """Return labels of any integer dtype as int32 or int64, and what to ignore among them."""
+    kind = array.dtype.kind
+    if kind not in "iu" and not isinstance(targets, np.ndarray):
+        # From Python objects: none at all, or integers that no one dtype holds.
+        if array.size == 0:
+            return array.astype(INT64), ignore_index
+        exact = np.array(targets, dtype=object)
+        if exact.shape == array.shape and all(_is_integer(label) for label in exact.flat):
+            return _fit(exact, num_classes, ignore_index)
+    if kind not in "iu":
+        raise TypeError(
+            f"targets of shape {array.shape} are labels and must be of an integer dtype, "
+            f"not {array.dtype}"
+        )
+    if array.size and kind == "u" and array.itemsize == 8 and int(array.max()) > LIMITS[INT64][1]:
+        return _fit(array, num_classes, ignore_index)
+    if array.dtype == INT32:
+        return cast(array, INT32), ignore_index
+    return cast(array, INT64), ignore_index
+
+
+def _fit(labels: Array, num_classes: int, ignore_index: int | None) -> tuple[Array, int | None]:
+    """Return labels as int64, given that those which do not fit are to be ignored."""
+    bad = (labels < 0) | (labels >= num_classes)
+    ignored = np.zeros(labels.shape, bool) if ignore_index is None else labels == ignore_index
+    if (bad & ~ignored).any():
+        raise label_error(labels, num_classes, ignore_index)
+    return np.where(ignored, -1, labels).astype(INT64), -1
+
+
+def _is_integer(label: object) -> bool:
+    if isinstance(label, (bool, np.bool_)):
+        return False
+    try:
+        operator.index(label)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,94 @@
+"""Types shared by the whole package, among them what a backend must offer."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "Array",
+    "ArrayLike",
+    "Backend",
+    "BoolArray",
+    "Float64Array",
+    "MeanOrSum",
+    "Scalar",
+]
+
+Array: TypeAlias = NDArray[Any]
+BoolArray: TypeAlias = NDArray[np.bool_]
+Float64Array: TypeAlias = NDArray[np.float64]
+Scalar: TypeAlias = "np.floating[Any]"
+
+MeanOrSum: TypeAlias = Literal["mean", "sum"]
+
+
+class Backend(Protocol):
+    """Plain functions on checked arrays.
+
+    Logits are (A, B, K) with the classes last and any byte strides, in native byte order and
+    aligned, with no axis of length 0; arrays with one entry a sample are (A, B). A backend checks
+    nothing, keeps nothing, and overwrites only its outputs. An output may be exactly an input.
+    """
+
+    @property
+    def NAME(self) -> str: ...
+
+    @property
+    def NATIVE_HALF(self) -> bool:
+        """Whether float16 and bfloat16 logits are taken as they are."""
+
+    def softmax(self, x: Array, where: Array | None, out: Array, num_threads: int) -> None: ...
+
+    def log_softmax(self, x: Array, where: Array | None, out: Array, num_threads: int) -> None: ...
+
+    def logsumexp(self, x: Array, where: Array | None, out: Array, num_threads: int) -> None: ...
+
+    def softmax_backward(
+        self, grad_output: Array, output: Array, out: Array, num_threads: int
+    ) -> None: ...
+
+    def log_softmax_backward(
+        self, grad_output: Array, output: Array, out: Array, num_threads: int
+    ) -> None: ...
+
+    def check_labels(
+        self,
+        labels: Array,
+        num_classes: int,
+        ignore_index: int | None,
+        weight: Float64Array | None,
+        sample_weight: Float64Array | None,
+    ) -> tuple[int, int, float]:
+        """Return (first label out of range or -1, labels that count, their total weight)."""
+
+    def cross_entropy(
+        self,
+        logits: Array,
+        labels: Array | None,
+        probabilities: Array | None,
+        weight: Float64Array | None,
+        sample_weight: Float64Array | None,
+        ignore_index: int | None,
+        label_smoothing: float,
+        divisor: float,
+        losses: Array | None,
+        grad: Array | None,
+        mean_grad: Float64Array | None,
+        want_loss: bool,
+        num_threads: int,
+    ) -> float: ...
+
+    def grad_hess(
+        self,
+        logits: Array,
+        labels: Array | None,
+        probabilities: Array | None,
+        sample_weight: Float64Array | None,
+        hessian: str,
+        grad: Array,
+        hess: Array,
+        num_threads: int,
+    ) -> None: ...
