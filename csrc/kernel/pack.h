@@ -64,6 +64,37 @@ static inline int samples_lie_along(const struct fsm_job *job, const struct fsm_
            b->rows == LANES && b->sample % job->inner + LANES <= job->inner;
 }
 
+/* Whether the block is whole and its rows lie along, so that it can be turned in squares of SQUARE. */
+enum { SQUARE = 4 };
+static inline int rows_turn_in_squares(const struct fsm_job *job, const struct fsm_view *view,
+                                       const struct block *b) {
+    return b->across && b->rows == LANES && job->classes >= SQUARE && lies_along(job, view);
+}
+
+/* The last square overlaps the one before where the classes are no multiple of its side. */
+static inline size_t next_square(size_t k, size_t classes) {
+    return k + SQUARE < classes && k + 2 * SQUARE > classes ? classes - SQUARE : k + SQUARE;
+}
+
+static inline void turn_from_rows(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                  real *lanes) {
+    for (size_t i = 0; i < LANES; i += SQUARE) {
+        const real *row[SQUARE];
+        for (size_t j = 0; j < SQUARE; j++) row[j] = (const real *)sample_address(job, view, b->sample + i + j);
+        for (size_t k = 0; k < job->classes; k = next_square(k, job->classes))
+            transpose_from(row[0] + k, row[1] + k, row[2] + k, row[3] + k, lanes + k * LANES + i);
+    }
+}
+static inline void turn_to_rows(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                const real *lanes) {
+    for (size_t i = 0; i < LANES; i += SQUARE) {
+        real *row[SQUARE];
+        for (size_t j = 0; j < SQUARE; j++) row[j] = (real *)sample_address(job, view, b->sample + i + j);
+        for (size_t k = 0; k < job->classes; k = next_square(k, job->classes))
+            transpose_to(row[0] + k, row[1] + k, row[2] + k, row[3] + k, lanes + k * LANES + i);
+    }
+}
+
 static inline void drop_classes(const struct fsm_job *job, size_t sample, real *row, size_t step, real value) {
     const char *keep = sample_address(job, &job->where, sample);
     for (size_t k = 0; k < job->classes; k++, keep += job->where.classes)
@@ -80,6 +111,8 @@ static inline const real *open_view(const struct fsm_job *job, const struct fsm_
         const char *p = sample_address(job, view, b->sample);
         for (size_t k = 0; k < job->classes; k++, p += view->classes)
             memcpy(scratch + k * LANES, p, LANES * sizeof(real));
+    } else if (rows_turn_in_squares(job, view, b)) {
+        turn_from_rows(job, view, b, scratch);
     } else {
         for (size_t i = 0; i < b->rows; i++)
             unpack_row(sample_address(job, view, b->sample + i), view->classes, job->storage, job->classes,
@@ -110,6 +143,10 @@ static inline void close_output(const struct fsm_job *job, const struct fsm_view
         char *p = sample_address(job, view, b->sample);
         for (size_t k = 0; k < job->classes; k++, p += view->classes)
             memcpy(p, values + k * LANES, LANES * sizeof(real));
+        return;
+    }
+    if (rows_turn_in_squares(job, view, b)) {
+        turn_to_rows(job, view, b, values);
         return;
     }
     for (size_t i = 0; i < b->rows; i++)

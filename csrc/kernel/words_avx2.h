@@ -108,4 +108,5 @@ static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
 
 #endif
 
+#include "transpose_x86.h"
 #include "fused.h"

@@ -87,4 +87,5 @@ static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return vbslq_f64(vceq
 #endif
 
 #include "partial.h"
+#include "transpose.h"
 #include "fused.h"

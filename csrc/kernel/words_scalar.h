@@ -67,6 +67,7 @@ static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
 #endif
 
 #include "partial.h"
+#include "transpose.h"
 
 #if (FSM_REAL_BITS == 32 && defined(FP_FAST_FMAF)) || (FSM_REAL_BITS == 64 && defined(FP_FAST_FMA))
 

@@ -108,5 +108,6 @@ static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
 
 #endif
 
+#include "transpose_x86.h"
 #include "partial.h"
 #include "unfused.h"
