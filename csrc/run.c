@@ -72,6 +72,8 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
     const struct fsm_kernels *kernels = fsm_kernels_for(job->storage);
     struct run run = {.job = job, .kernel = kernels->run[operation], .samples = job->outer * job->inner};
     job->want_mean_grad = mean_grad != NULL;
+    job->rows_end_in_a_loss = operation == FSM_OPERATION_log_softmax || operation == FSM_OPERATION_logsumexp ||
+                              operation == FSM_OPERATION_cross_entropy || operation == FSM_OPERATION_grad_hess;
     job->chunk_samples = chunk_samples(job, run.samples);
     size_t chunks = (run.samples + job->chunk_samples - 1) / job->chunk_samples;
     size_t mean_bytes = mean_grad ? chunks * fsm_mean_pitch(job->classes) * sizeof(double) : 0;

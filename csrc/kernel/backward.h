@@ -29,15 +29,15 @@ static void FSM_NAME(softmax_backward)(const struct fsm_job *job, struct fsm_ran
     const struct scratch s = cut_scratch(job, memory);
     for (size_t sample = range.begin; sample < range.end;) {
         struct block b = next_block(job, sample, range.end);
-        struct fsm_sum sums[LANES];
+        struct row_sums sums;
         real hi[LANES], lo[LANES];
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.y = open_view(job, &job->other, &b, s.y, 0, 0);
         b.e = open_output(job, &job->out, &b, s.e);
-        accumulate(&b, product_step, &b, NO_VECTOR, sums);
+        accumulate(&b, product_step, &b, NO_VECTOR, &sums);
         for (size_t i = 0; i < b.lanes; i++) {
-            hi[i] = (real)sums[i].hi;
-            lo[i] = isfinite(hi[i]) ? (real)(sums[i].hi - hi[i] + sums[i].lo) : 0;
+            hi[i] = (real)sums.hi[i];
+            lo[i] = (real)if_finite(hi[i], sums.hi[i] - hi[i] + sums.lo[i], 0);
         }
         const struct backward c = {b.x, b.y, NULL, row_values(&b, hi), row_values(&b, lo)};
         transform(&b, softmax_backward_step, &c, b.e);
@@ -65,25 +65,26 @@ static void FSM_NAME(log_softmax_backward)(const struct fsm_job *job, struct fsm
     const struct scratch s = cut_scratch(job, memory);
     for (size_t sample = range.begin; sample < range.end;) {
         struct block b = next_block(job, sample, range.end);
-        struct fsm_sum sums[LANES];
+        struct row_sums sums;
         real maxima[LANES];
-        struct row_shift shifts[LANES];
-        struct factors factors = {.split = 0};
+        struct row_shifts shifts;
+        struct factors factors;
         b.x = open_view(job, &job->other, &b, s.y, 0, 0);
         row_maxima(&b, maxima);
         b.y = b.x;
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.e = open_output(job, &job->out, &b, s.e);
-        accumulate(&b, sum_step, &b, NO_VECTOR, sums);
+        accumulate(&b, sum_step, &b, NO_VECTOR, &sums);
+        find_shifts(maxima, b.lanes, &shifts);
         for (size_t i = 0; i < b.lanes; i++) {
-            shifts[i] = shift_for(maxima[i]);
             /* The exponentials come times 2^(HEADROOM - N) e^-shift. */
-            double unscale = ldexp(exp((double)shifts[i].shift), shifts[i].exponent - HEADROOM);
-            set_factor(&factors, i, sum_times(sums[i], unscale));
+            double unscale = ldexp(exp((double)shifts.shift[i]), (int)shifts.exponent[i] - HEADROOM);
+            set_row_sum(&sums, i, sum_times(row_sum(&sums, i), unscale));
         }
+        set_factors(&factors, b.lanes, &sums);
         const struct log_backward c = {b.x,
                                        b.y,
-                                       wide_shifts(&b, shifts),
+                                       wide_shifts(&b, &shifts),
                                        row_values(&b, factors.power),
                                        row_values(&b, factors.hi),
                                        row_values(&b, factors.lo)};

@@ -34,7 +34,7 @@ typedef void accumulate_step(const void *context, size_t offset, size_t lanes, s
                              wide_acc *sum);
 
 static ALWAYS_INLINE void accumulate_along(const struct block *b, accumulate_step *step, const void *context,
-                                           size_t special, struct fsm_sum *sums) {
+                                           size_t special, struct row_sums *sums) {
     double hi[LANES], lo[LANES];
     wide_acc sum = w_acc_zero();
     size_t full = b->count / LANES, tail = b->count % LANES;
@@ -49,7 +49,7 @@ static ALWAYS_INLINE void accumulate_along(const struct block *b, accumulate_ste
 
 /* Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes. */
 static ALWAYS_INLINE void accumulate_across(const struct block *b, accumulate_step *step, const void *context,
-                                            size_t special, struct fsm_sum *sums) {
+                                            size_t special, struct row_sums *sums) {
     double hi[LANES * LANES], lo[LANES * LANES];
     wide_acc part[LANES];
     size_t used = b->classes < LANES ? b->classes : LANES;
@@ -62,7 +62,7 @@ static ALWAYS_INLINE void accumulate_across(const struct block *b, accumulate_st
 
 /* Sums over the classes, one a row. */
 static ALWAYS_INLINE void accumulate(const struct block *b, accumulate_step *step, const void *context,
-                                     size_t special, struct fsm_sum *sums) {
+                                     size_t special, struct row_sums *sums) {
     if (b->across)
         accumulate_across(b, step, context, special, sums);
     else

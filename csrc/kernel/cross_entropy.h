@@ -14,8 +14,8 @@ struct row_results {
 };
 
 struct dense_sums {
-    struct fsm_sum total[LANES]; /* Y */
-    struct fsm_sum below[LANES]; /* sum y (M - f), times DISTANCE_UNIT */
+    struct row_sums total; /* Y */
+    struct row_sums below; /* sum y (M - f), times DISTANCE_UNIT */
 };
 
 struct below_maximum {
@@ -43,68 +43,76 @@ static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t 
 static inline void sum_dense(const struct fsm_job *job, const struct block *b, const struct peaks *p,
                              struct dense_sums *d) {
     const struct below_maximum c = {b, w_mul(row_values(b, p->maximum), w_set1(DISTANCE_UNIT))};
-    accumulate(b, total_step, &c, NO_VECTOR, d->total);
-    if (job->want_loss) accumulate(b, below_step, &c, NO_VECTOR, d->below);
+    accumulate(b, total_step, &c, NO_VECTOR, &d->total);
+    if (job->want_loss) accumulate(b, below_step, &c, NO_VECTOR, &d->below);
 }
 
 /* Probability 1 less a label's own, as a sum: without e_t where it is the largest; elsewhere the difference from
    `rest` is harmless, since `top` is added, and e_t is no larger. */
-static inline struct fsm_sum sum_of_others(const struct peaks *p, size_t row, size_t label, struct fsm_sum e_label) {
-    if (label == p->at[row]) return p->rest[row];
-    return sum_plus(sum_plus(p->rest[row], sum_negative(e_label)), p->top[row]);
+static ALWAYS_INLINE struct fsm_sum sum_of_others(const struct peaks *p, size_t row, size_t label,
+                                                  struct fsm_sum e_label) {
+    struct fsm_sum rest = row_sum(&p->rest, row);
+    struct fsm_sum others = sum_plus(sum_plus(rest, sum_negative(e_label)), row_sum(&p->top, row));
+    int is_peak = label == p->at[row];
+    return (struct fsm_sum){is_peak ? rest.hi : others.hi, is_peak ? rest.lo : others.lo};
 }
 
-static inline void finish_label(const struct fsm_job *job, const struct peaks *p, size_t i, const struct targets *t,
-                                real f_label, struct fsm_sum e_label, struct row_results *r) {
-    double weight = t->sample_weight[i] * t->label_weight[i], scaled = weight / job->divisor;
-    double log_rest = job->want_loss ? log_of_rest(p, i) : 0;
-    double below = (double)p->maximum[i] - f_label;
-    double below_error = isfinite(below) ? fsm_sum_error(p->maximum[i], -(double)f_label, below) : 0;
-    /* A weight of 0 leaves out even an infinite loss, but not a NaN. */
-    r->loss[i] = weight * (weight == 0 ? log_rest * 0 : below + (log_rest + below_error));
-    struct fsm_sum all = sum_of_all(p, i);
-    struct fsm_sum others = sum_quotient(sum_of_others(p, i, t->label[i], e_label), all);
-    set_factor(&r->probability, i, sum_quotient((struct fsm_sum){scaled, 0}, all));
-    r->target[i] = 0;
-    r->at[i] = t->label[i];
-    r->apart[i] = (real)(0 - sum_value(sum_times(others, scaled)));
+/* Losses and gradients as of labels; an ignored row has weight 0. */
+static inline void label_losses(size_t rows, const struct peaks *p, const struct targets *t, const real *f_label,
+                                struct row_results *r) {
+    for (size_t i = 0; i < rows; i++) {
+        double weight = t->sample_weight[i] * t->label_weight[i], log_rest = log_of_rest(p, i);
+        double maximum = p->maximum[i], f = f_label[i], below = maximum - f;
+        double loss = below + (log_rest + if_finite(below, fsm_sum_error(maximum, -f, below), 0));
+        /* A weight of 0 leaves out even an infinite loss, but not a NaN. */
+        r->loss[i] = weight == 0 ? log_rest * 0 : weight * loss;
+    }
+}
+
+static inline void label_gradients(const struct fsm_job *job, size_t rows, const struct peaks *p,
+                                   const struct targets *t, const struct row_sums *e_label, struct row_sums *share,
+                                   struct row_results *r) {
+    const double divisor = job->divisor;
+    for (size_t i = 0; i < rows; i++) {
+        double scaled = t->sample_weight[i] * t->label_weight[i] / divisor;
+        struct fsm_sum all = sum_of_all(p, i);
+        struct fsm_sum others = sum_quotient(sum_of_others(p, i, t->label[i], row_sum(e_label, i)), all);
+        set_row_sum(share, i, sum_quotient((struct fsm_sum){scaled, 0}, all));
+        r->target[i] = 0;
+        r->at[i] = t->label[i];
+        r->apart[i] = (real)(0 - sum_value(sum_times(others, scaled)));
+    }
 }
 
 /* Y p - y at the argmax: from the others' share where p is more than half, so that 1 - p is not made by subtraction,
    and as it stands where p is less, so that nothing is larger than p and y. */
 static inline struct fsm_sum dense_at_peak(const struct peaks *p, size_t i, struct fsm_sum all, struct fsm_sum total,
                                            double y) {
-    const struct fsm_sum less_y = {-y, 0};
-    if (p->rest[i].hi < p->top[i].hi) {
-        struct fsm_sum others = sum_product(total, sum_quotient(p->rest[i], all));
+    const struct fsm_sum less_y = {-y, 0}, rest = row_sum(&p->rest, i), top = row_sum(&p->top, i);
+    if (rest.hi < top.hi) {
+        struct fsm_sum others = sum_product(total, sum_quotient(rest, all));
         return sum_plus(sum_plus(total, less_y), sum_negative(others));
     }
-    return sum_plus(sum_product(total, sum_quotient(p->top[i], all)), less_y);
+    return sum_plus(sum_product(total, sum_quotient(top, all)), less_y);
 }
 
-static inline void finish_dense(const struct fsm_job *job, const struct block *b, const struct peaks *p, size_t i,
-                                const struct targets *t, const struct dense_sums *d, struct row_results *r) {
-    double scaled = t->sample_weight[i] / job->divisor;
-    if (job->want_loss) {
-        const double unit = 1 / (double)DISTANCE_UNIT; /* a power of two: exact */
-        struct fsm_sum below = {d->below[i].hi * unit, d->below[i].lo * unit};
-        double loss = sum_value(sum_plus(below, sum_times(d->total[i], log_of_rest(p, i))));
-        r->loss[i] = t->sample_weight[i] * (t->sample_weight[i] == 0 ? log_of_rest(p, i) * 0 : loss);
-    }
-    struct fsm_sum all = sum_of_all(p, i);
-    set_factor(&r->probability, i, sum_quotient(sum_times(d->total[i], scaled), all));
+static inline double dense_loss(const struct peaks *p, size_t i, double sample_weight, const struct dense_sums *d) {
+    const double unit = 1 / (double)DISTANCE_UNIT; /* a power of two: exact */
+    const struct fsm_sum below = {d->below.hi[i] * unit, d->below.lo[i] * unit};
+    double log_rest = log_of_rest(p, i);
+    if (sample_weight == 0) return log_rest * 0;
+    return sample_weight * sum_value(sum_plus(below, sum_times(row_sum(&d->total, i), log_rest)));
+}
+
+static inline void dense_gradient(const struct fsm_job *job, const struct block *b, const struct peaks *p, size_t i,
+                                  const struct targets *t, const struct dense_sums *d, struct row_sums *share,
+                                  struct row_results *r) {
+    const double scaled = t->sample_weight[i] / job->divisor, y = b->y[p->at[i] * b->lanes + i];
+    const struct fsm_sum all = sum_of_all(p, i), total = row_sum(&d->total, i);
+    set_row_sum(share, i, sum_quotient(sum_times(total, scaled), all));
     r->target[i] = (real)scaled;
     r->at[i] = p->at[i];
-    double y = b->y[p->at[i] * b->lanes + i];
-    r->apart[i] = (real)sum_value(sum_times(dense_at_peak(p, i, all, d->total[i], y), scaled));
-}
-
-static inline void ignore_row(size_t i, struct row_results *r) {
-    set_factor(&r->probability, i, (struct fsm_sum){0, 0});
-    r->loss[i] = 0;
-    r->target[i] = 0;
-    r->at[i] = 0;
-    r->apart[i] = 0;
+    r->apart[i] = (real)sum_value(sum_times(dense_at_peak(p, i, all, total, y), scaled));
 }
 
 /* Whatever the logits of an ignored row are, nothing of them is to be seen. */
@@ -116,28 +124,28 @@ static inline void blank_ignored(struct block *b, const struct targets *t, const
     }
 }
 
-/* Everything about a block up to the gradient itself; the exponentials are in b->e if `store`. */
-static inline void work_rows(const struct fsm_job *job, struct block *b, const struct scratch *s, int store,
+/* Everything about a block up to the gradient itself; the exponentials are in b->e if `want_gradient`. */
+static inline void work_rows(const struct fsm_job *job, struct block *b, const struct scratch *s, int want_gradient,
                              struct targets *t, struct peaks *p, struct dense_sums *d, struct row_results *r) {
-    real f_label[LANES] = {0};
-    struct fsm_sum e_label[LANES];
+    real f_label[LANES];
+    struct row_sums e_label, share;
     read_targets(job, b, s, t);
-    blank_ignored(b, t, s);
+    if (t->any_ignored) blank_ignored(b, t, s);
     find_peaks(b, p);
-    for (size_t i = 0; i < b->rows; i++)
-        if (t->kind[i] == TARGET_LABEL) f_label[i] = b->x[t->label[i] * b->lanes + i];
-    exponentials_of(b, p->shift, f_label, e_label);
+    for (size_t i = 0; i < b->lanes; i++) f_label[i] = b->x[t->label[i] * b->lanes + i];
     if (t->any_dense) sum_dense(job, b, p, d);
-    sum_exponentials(b, p->shift, p->at, store, p->rest);
-    r->probability.split = 0;
-    for (size_t i = 0; i < b->lanes; i++) {
-        if (t->kind[i] == TARGET_LABEL)
-            finish_label(job, p, i, t, f_label[i], e_label[i], r);
-        else if (t->kind[i] == TARGET_DENSE)
-            finish_dense(job, b, p, i, t, d, r);
-        else
-            ignore_row(i, r);
+    sum_exponentials(b, &p->shift, p->at, want_gradient, &p->rest);
+    if (job->want_loss) {
+        label_losses(b->lanes, p, t, f_label, r);
+        for (size_t i = 0; t->any_dense && i < b->rows; i++)
+            if (t->kind[i] == TARGET_DENSE) r->loss[i] = dense_loss(p, i, t->sample_weight[i], d);
     }
+    if (!want_gradient) return;
+    exponentials_of(b, &p->shift, f_label, &e_label);
+    label_gradients(job, b->lanes, p, t, &e_label, &share, r);
+    for (size_t i = 0; t->any_dense && i < b->rows; i++)
+        if (t->kind[i] == TARGET_DENSE) dense_gradient(job, b, p, i, t, d, &share, r);
+    set_factors(&r->probability, b->lanes, &share);
 }
 
 struct gradient {
@@ -185,23 +193,40 @@ static inline void close_mean(const struct fsm_job *job, size_t chunk, double *h
     if (!goes_across(job)) return;
     const size_t pitch = fsm_mean_pitch(job->classes);
     for (size_t k = 0; k < job->classes; k++) {
-        struct fsm_sum total;
+        struct row_sums total;
         fold_sums(hi + k * LANES, lo + k * LANES, 1, LANES, &total);
-        job->chunk_mean_hi[chunk * pitch + k] = total.hi;
-        job->chunk_mean_lo[chunk * pitch + k] = total.lo;
+        job->chunk_mean_hi[chunk * pitch + k] = total.hi[0];
+        job->chunk_mean_lo[chunk * pitch + k] = total.lo[0];
     }
 }
 
-static inline void add_loss(struct fsm_loss *total, double loss) {
-    if (loss > 0x1p960)
-        total->huge = sum_plus(total->huge, (struct fsm_sum){loss * 0x1p-64, 0});
-    else
-        total->common = sum_plus(total->common, (struct fsm_sum){loss, 0});
+/* The losses of a chunk, lane by lane; see struct fsm_loss. */
+struct loss_sums {
+    struct row_sums common, huge;
+};
+
+static inline void add_losses(struct loss_sums *sums, size_t rows, const double *losses) {
+    int any_huge = 0;
+    for (size_t i = 0; i < rows; i++) {
+        int huge = losses[i] > 0x1p960;
+        set_row_sum(&sums->common, i, sum_plus(row_sum(&sums->common, i), (struct fsm_sum){huge ? 0 : losses[i], 0}));
+        any_huge |= huge;
+    }
+    for (size_t i = 0; any_huge && i < rows; i++)
+        if (losses[i] > 0x1p960)
+            set_row_sum(&sums->huge, i, sum_plus(row_sum(&sums->huge, i), (struct fsm_sum){losses[i] * 0x1p-64, 0}));
+}
+
+static inline struct fsm_loss close_losses(struct loss_sums *sums) {
+    struct row_sums common, huge;
+    fold_sums(sums->common.hi, sums->common.lo, 1, LANES, &common);
+    fold_sums(sums->huge.hi, sums->huge.lo, 1, LANES, &huge);
+    return (struct fsm_loss){row_sum(&common, 0), row_sum(&huge, 0)};
 }
 
 static void FSM_NAME(cross_entropy)(const struct fsm_job *job, struct fsm_range range, void *memory) {
     const struct scratch s = cut_scratch(job, memory);
-    struct fsm_loss loss = {{0, 0}, {0, 0}};
+    struct loss_sums losses = {0};
     double *mean_hi = NULL, *mean_lo = NULL;
     const int want_grad = job->out.data != NULL;
     prepare_targets(job, &s);
@@ -215,16 +240,14 @@ static void FSM_NAME(cross_entropy)(const struct fsm_job *job, struct fsm_range 
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.e = open_output(job, &job->out, &b, s.e);
         work_rows(job, &b, &s, want_grad || job->want_mean_grad, &t, &p, &d, &r);
-        for (size_t i = 0; job->want_loss && i < b.rows; i++) {
-            if (job->losses.data != NULL)
-                store_real(sample_address(job, &job->losses, sample + i), job->storage, r.loss[i]);
-            add_loss(&loss, r.loss[i]);
-        }
+        if (job->want_loss) add_losses(&losses, b.lanes, r.loss);
+        for (size_t i = 0; job->losses.data != NULL && i < b.rows; i++)
+            store_real(sample_address(job, &job->losses, sample + i), job->storage, r.loss[i]);
         if (want_grad || job->want_mean_grad) write_gradient(&b, &t, &r);
         if (job->want_mean_grad) add_to_mean(&b, mean_hi, mean_lo);
         if (want_grad) close_output(job, &job->out, &b, b.e, 0);
         sample += b.rows;
     }
     if (job->want_mean_grad) close_mean(job, range.chunk, mean_hi, mean_lo);
-    job->chunk_loss[range.chunk] = loss;
+    job->chunk_loss[range.chunk] = close_losses(&losses);
 }

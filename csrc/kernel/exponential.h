@@ -6,12 +6,12 @@
    e^r comes from a polynomial 1 + r + r^2 q(r), minimax for the relative error on |r| <= ln 2 / 2:
    2^-28.2 in float32, 2^-57.9 in float64. */
 
-/* What a row's maximum says of its exponentials: e^x is taken as 2^(HEADROOM - N) e^(x - shift). */
-struct row_shift {
-    real shift;     /* M where |M| is too large for n to be exact, else 0 */
-    real floor;     /* below it (relative to shift) the exponential is 0 */
-    real_bits bits; /* HEADROOM - N plus the exponent's bias */
-    int exponent;   /* N */
+/* What each row's maximum says of its exponentials: e^x is taken as 2^(HEADROOM - N) e^(x - shift). */
+struct row_shifts {
+    real shift[LANES];      /* M where |M| is too large for n to be exact, else 0 */
+    real floor[LANES];      /* below it (relative to shift) the exponential is 0 */
+    real_bits bits[LANES];  /* HEADROOM - N plus the exponent's bias */
+    double exponent[LANES]; /* N */
 };
 
 struct wide_shift {
@@ -21,17 +21,17 @@ struct wide_shift {
 /* x - M is exact wherever it matters once |M| > LARGEST_UNSHIFTED: x is then within a factor of two of M, or a
    multiple of a unit that leaves the difference few enough bits. A maximum that is not finite, whose
    row becomes NaN anyway, is treated as 0. */
-static inline struct row_shift shift_for(real maximum) {
-    struct row_shift s = {0, 0, 0, 0};
-    if (!(fabs((double)maximum) <= (double)LARGEST_UNSHIFTED)) {
-        s.shift = isfinite(maximum) ? maximum : 0;
-    } else {
-        const double round_to_integer = 0x1.8p52;
-        s.exponent = (int)((double)maximum * 0x1.71547652b82fep+0 + round_to_integer - round_to_integer);
+static inline void find_shifts(const real *maxima, size_t rows, struct row_shifts *s) {
+    const double round_to_integer = 0x1.8p52;
+    for (size_t i = 0; i < rows; i++) {
+        double m = if_finite(maxima[i], maxima[i], 0);
+        int shifted = fabs(m) > (double)LARGEST_UNSHIFTED;
+        double n = shifted ? 0 : (m * 0x1.71547652b82fep+0 + round_to_integer) - round_to_integer;
+        s->exponent[i] = n;
+        s->shift[i] = (real)(shifted ? m : 0);
+        s->bits[i] = (real_bits)(int32_t)(HEADROOM + EXPONENT_BIAS - n);
+        s->floor[i] = (real)((n - (HEADROOM + EXPONENT_BIAS)) * 0x1.62e42fefa39efp-1);
     }
-    s.bits = HEADROOM - s.exponent + EXPONENT_BIAS;
-    s.floor = (real)((double)-s.bits * 0x1.62e42fefa39efp-1);
-    return s;
 }
 
 static ALWAYS_INLINE wide polynomial(wide r, wide r2) {

@@ -24,18 +24,23 @@ static inline double hessian_factor(const struct fsm_job *job) {
 static inline void write_hessian(const struct fsm_job *job, const struct block *b, const struct targets *t,
                                  const struct peaks *p, const struct dense_sums *d, real *out) {
     const real least = job->hessian == FSM_HESSIAN_XGBOOST ? (real)1e-16 : 0;
-    struct factors probability = {.split = 0}, scaled = {.split = 0};
+    const double convention = hessian_factor(job);
+    struct factors probability, scaled;
+    struct row_sums inverse, share;
     real apart[LANES];
     for (size_t i = 0; i < b->lanes; i++) {
         struct fsm_sum all = sum_of_all(p, i);
-        double total = t->kind[i] == TARGET_DENSE ? d->total[i].hi : t->label_weight[i];
-        double factor = hessian_factor(job) * total * t->sample_weight[i];
-        set_factor(&probability, i, sum_quotient((struct fsm_sum){1, 0}, all));
-        set_factor(&scaled, i, sum_quotient((struct fsm_sum){factor, 0}, all));
-        double top = sum_value(sum_quotient(p->top[i], all)), rest = sum_value(sum_quotient(p->rest[i], all));
+        double total = t->kind[i] == TARGET_DENSE ? d->total.hi[i] : t->label_weight[i];
+        double factor = convention * total * t->sample_weight[i];
+        double top = sum_value(sum_quotient(row_sum(&p->top, i), all));
+        double rest = sum_value(sum_quotient(row_sum(&p->rest, i), all));
         double h = factor * top * rest;
+        set_row_sum(&inverse, i, sum_quotient((struct fsm_sum){1, 0}, all));
+        set_row_sum(&share, i, sum_quotient((struct fsm_sum){factor, 0}, all));
         apart[i] = h < least ? least : (real)h;
     }
+    set_factors(&probability, b->lanes, &inverse);
+    set_factors(&scaled, b->lanes, &share);
     const struct hessian c = {b->e,
                               row_values(b, probability.hi),
                               row_values(b, probability.lo),

@@ -154,12 +154,16 @@ static inline void close_output(const struct fsm_job *job, const struct fsm_view
                  b->lanes);
 }
 
-/* Rows no longer than this fill the vectors better across the lanes; a row along them pays for its own end. */
-enum { LONGEST_ACROSS = 4 * LANES };
+/* Rows up to some length fill the vectors better across the lanes; a row along them pays for its own start and end,
+   the more where there is a loss. Measured. */
+static inline size_t longest_across(const struct fsm_job *job) {
+    if (job->outer * job->inner < LANES / 2) return 2 * LANES; /* most lanes would be empty */
+    return job->rows_end_in_a_loss ? 32 * LANES : 8 * LANES;
+}
 
 /* The bits are the same either way, so that the choice is free. */
 static inline int goes_across(const struct fsm_job *job) {
-    if (job->classes <= LONGEST_ACROSS) return 1;
+    if (job->classes <= longest_across(job)) return 1;
     return !lies_along(job, &job->input) && job->input.inner == (ptrdiff_t)sizeof(real) &&
            storage_bytes(job->storage) == sizeof(real) && job->inner >= LANES;
 }

@@ -5,18 +5,20 @@ static void FSM_NAME(softmax)(const struct fsm_job *job, struct fsm_range range,
     for (size_t sample = range.begin; sample < range.end;) {
         struct block b = next_block(job, sample, range.end);
         real maxima[LANES];
-        struct row_shift shifts[LANES];
-        struct fsm_sum sums[LANES];
-        struct factors factors = {.split = 0};
+        struct row_shifts shifts;
+        struct row_sums sums;
+        struct factors factors;
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         b.e = open_output(job, &job->out, &b, s.e);
         row_maxima(&b, maxima);
-        for (size_t i = 0; i < b.lanes; i++) shifts[i] = shift_for(maxima[i]);
-        sum_exponentials(&b, shifts, NULL, 1, sums);
+        find_shifts(maxima, b.lanes, &shifts);
+        const struct wide_shift shift = wide_shifts(&b, &shifts);
+        sum_exponentials(&b, &shift, NULL, 1, &sums);
         for (size_t i = 0; i < b.lanes; i++) {
-            double one = isfinite(maxima[i]) ? 1 : (double)NAN;
-            set_factor(&factors, i, sum_quotient((struct fsm_sum){one, 0}, sums[i]));
+            struct fsm_sum one = {if_finite(maxima[i], 1, (double)NAN), 0};
+            set_row_sum(&sums, i, sum_quotient(one, row_sum(&sums, i)));
         }
+        set_factors(&factors, b.lanes, &sums);
         scale_rows(&b, &factors);
         close_output(job, &job->out, &b, b.e, 0);
         sample += b.rows;
@@ -43,7 +45,7 @@ static void FSM_NAME(log_softmax)(const struct fsm_job *job, struct fsm_range ra
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         b.e = open_output(job, &job->out, &b, s.e);
         find_peaks(&b, &peaks);
-        sum_exponentials(&b, peaks.shift, peaks.at, 0, peaks.rest);
+        sum_exponentials(&b, &peaks.shift, peaks.at, 0, &peaks.rest);
         for (size_t i = 0; i < b.lanes; i++) log_rest[i] = (real)log_of_rest(&peaks, i);
         const struct log_scaling c = {b.x, row_values(&b, peaks.maximum), row_values(&b, log_rest)};
         transform(&b, log_step, &c, b.e);
@@ -66,7 +68,7 @@ static void FSM_NAME(logsumexp)(const struct fsm_job *job, struct fsm_range rang
         struct peaks peaks;
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         find_peaks(&b, &peaks);
-        sum_exponentials(&b, peaks.shift, peaks.at, 0, peaks.rest);
+        sum_exponentials(&b, &peaks.shift, peaks.at, 0, &peaks.rest);
         for (size_t i = 0; i < b.rows; i++) {
             real m = peaks.maximum[i];
             double value = isfinite(m) ? m + log_of_rest(&peaks, i) : infinite_logsumexp(&b, i, m);

@@ -21,8 +21,8 @@ enum {
     EXPONENT_BIAS = 127,
     /* Exponentials are kept times 2^HEADROOM, so that none that matters is subnormal. */
     HEADROOM = 60,
-    /* Factors outside 2^±SAFE_EXPONENT are split before they are rounded to `real`. */
-    SAFE_EXPONENT = 100 /* of LARGEST_FACTOR */
+    /* Factors outside 2^±SAFE_EXPONENT, LARGEST_FACTOR and its inverse, are split before they are rounded. */
+    SAFE_EXPONENT = 100
 };
 #define ROUND_TO_INTEGER 0x1.8p23f /* added and taken away again, rounds to the nearest integer */
 #define LOG2E 0x1.715476p+0f

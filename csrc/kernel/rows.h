@@ -44,16 +44,10 @@ struct exponentials {
     wide skip;
 };
 
-static inline struct wide_shift wide_shifts(const struct block *b, const struct row_shift *shifts) {
-    real shift[LANES], floor[LANES];
-    real_bits bits[LANES];
-    for (size_t i = 0; i < LANES; i++) {
-        const struct row_shift *s = &shifts[b->across ? i : 0];
-        shift[i] = s->shift;
-        floor[i] = s->floor;
-        bits[i] = s->bits;
-    }
-    return (struct wide_shift){w_load(shift), w_load(floor), w_load_index(bits)};
+static inline struct wide_shift wide_shifts(const struct block *b, const struct row_shifts *s) {
+    real bits[LANES];
+    memcpy(bits, s->bits, b->lanes * sizeof(real));
+    return (struct wide_shift){row_values(b, s->shift), row_values(b, s->floor), row_values(b, bits)};
 }
 
 /* In each lane the number of the vector at which it is to be passed over, for class at[row] of each row. */
@@ -88,9 +82,9 @@ static ALWAYS_INLINE void exponential_sum_step(const void *context, size_t offse
 
 /* Each row's sum of shifted exponentials, leaving out class skip[row] where `skip` is given. The exponentials
    go to b->e where `store` says so. */
-static inline void sum_exponentials(const struct block *b, const struct row_shift *shifts, const size_t *skip,
-                                    int store, struct fsm_sum *sums) {
-    struct exponentials c = {b->x, b->e, wide_shifts(b, shifts), w_index(-1)};
+static inline void sum_exponentials(const struct block *b, const struct wide_shift *shift, const size_t *skip,
+                                    int store, struct row_sums *sums) {
+    struct exponentials c = {b->x, b->e, *shift, w_index(-1)};
     size_t special = NO_VECTOR;
     if (skip != NULL) {
         c.skip = skip_lanes(b, skip);
@@ -103,14 +97,13 @@ static inline void sum_exponentials(const struct block *b, const struct row_shif
 }
 
 /* The shifted exponential of one value a row, to twice the precision. */
-static inline void exponentials_of(const struct block *b, const struct row_shift *shifts, const real *values,
-                                   struct fsm_sum *results) {
+static inline void exponentials_of(const struct block *b, const struct wide_shift *shift, const real *values,
+                                   struct row_sums *results) {
     real e[LANES], residuals[LANES];
     wide residual;
-    const struct wide_shift shift = wide_shifts(b, shifts);
-    w_store(e, shifted_exp(row_values(b, values), &shift, &residual));
+    w_store(e, shifted_exp(row_values(b, values), shift, &residual));
     w_store(residuals, residual);
-    for (size_t i = 0; i < b->lanes; i++) results[i] = (struct fsm_sum){e[i], residuals[i]};
+    for (size_t i = 0; i < b->lanes; i++) set_row_sum(results, i, (struct fsm_sum){e[i], residuals[i]});
 }
 
 /* The largest class of each row and the sums apart from it: rest, without it, is never made by subtraction, so that
@@ -118,28 +111,29 @@ static inline void exponentials_of(const struct block *b, const struct row_shift
 struct peaks {
     real maximum[LANES];
     size_t at[LANES];
-    struct row_shift shift[LANES];
-    struct fsm_sum top[LANES];
-    struct fsm_sum rest[LANES];
+    struct wide_shift shift;
+    struct row_sums top, rest;
 };
 
 static inline void find_peaks(const struct block *b, struct peaks *p) {
+    struct row_shifts shifts;
     row_maxima(b, p->maximum);
     row_argmaxima(b, p->maximum, p->at);
-    for (size_t i = 0; i < b->lanes; i++) p->shift[i] = shift_for(p->maximum[i]);
-    exponentials_of(b, p->shift, p->maximum, p->top);
+    find_shifts(p->maximum, b->lanes, &shifts);
+    p->shift = wide_shifts(b, &shifts);
+    exponentials_of(b, &p->shift, p->maximum, &p->top);
 }
 
 /* The sum of a row's shifted exponentials; NaN where the row has a NaN or no finite maximum. */
-static inline struct fsm_sum sum_of_all(const struct peaks *p, size_t row) {
-    if (!isfinite(p->maximum[row])) return (struct fsm_sum){(double)NAN, 0};
-    return sum_plus(p->rest[row], p->top[row]);
+static ALWAYS_INLINE struct fsm_sum sum_of_all(const struct peaks *p, size_t row) {
+    struct fsm_sum all = sum_plus(row_sum(&p->rest, row), row_sum(&p->top, row));
+    return (struct fsm_sum){if_finite(p->maximum[row], all.hi, (double)NAN), all.lo};
 }
 
 /* log(sum of e^x) - maximum = log(1 + rest / top), which is small where the row is confident; NaN likewise. */
-static inline double log_of_rest(const struct peaks *p, size_t row) {
-    if (!isfinite(p->maximum[row])) return (double)NAN;
-    return sum_log1p(sum_quotient(p->rest[row], p->top[row]));
+static ALWAYS_INLINE double log_of_rest(const struct peaks *p, size_t row) {
+    double log_rest = sum_log1p(sum_quotient(row_sum(&p->rest, row), row_sum(&p->top, row)));
+    return if_finite(p->maximum[row], log_rest, (double)NAN);
 }
 
 /* Factors hi + lo a row; where they would leave the range of `real`, a power of two is taken out of them first. */
@@ -148,30 +142,37 @@ struct factors {
     int split;
 };
 
-static inline void set_factor(struct factors *f, size_t row, struct fsm_sum factor) {
-    const double magnitude = fabs(factor.hi);
-    f->power[row] = 1;
-    if (magnitude != 0 && isfinite(magnitude) && (magnitude > LARGEST_FACTOR || magnitude < 1 / LARGEST_FACTOR)) {
-        int exponent;
-        (void)frexp(factor.hi, &exponent);
-        int taken = exponent > 0 ? exponent - SAFE_EXPONENT : exponent + SAFE_EXPONENT;
-        taken = taken < EXPONENT_BIAS ? taken : EXPONENT_BIAS;
-        f->power[row] = (real)ldexp(1, taken);
-        factor.hi = ldexp(factor.hi, -taken);
-        factor.lo = ldexp(factor.lo, -taken);
-        f->split = 1;
+static inline void split_factor(struct factors *f, size_t row, struct fsm_sum factor) {
+    int exponent;
+    if (factor.hi == 0 || !isfinite(factor.hi)) return;
+    (void)frexp(factor.hi, &exponent);
+    if (exponent <= SAFE_EXPONENT && exponent >= -SAFE_EXPONENT) return;
+    int taken = exponent > 0 ? exponent - SAFE_EXPONENT : exponent + SAFE_EXPONENT;
+    taken = taken < EXPONENT_BIAS ? taken : EXPONENT_BIAS;
+    f->power[row] = (real)ldexp(1, taken);
+    f->split = 1;
+    factor.hi = ldexp(factor.hi, -taken);
+    factor.lo = ldexp(factor.lo, -taken);
+    if (fabs(factor.hi) > LARGEST_REAL) {
+        /* Beyond even that: 0 times it must still be 0. */
+        factor.hi = copysign(LARGEST_REAL, factor.hi);
+        factor.lo = 0;
     }
     f->hi[row] = (real)factor.hi;
-    if (isinf(f->hi[row]) && isfinite(factor.hi)) {
-        /* Beyond even that: 0 times it must still be 0. */
-        f->hi[row] = factor.hi < 0 ? -LARGEST_REAL : LARGEST_REAL;
-        factor = (struct fsm_sum){f->hi[row], 0};
-    }
-#if FSM_REAL_BITS == 32
     f->lo[row] = (real)(factor.hi - f->hi[row] + factor.lo);
-#else
-    f->lo[row] = factor.lo;
-#endif
+}
+
+static inline void set_factors(struct factors *f, size_t rows, const struct row_sums *factors) {
+    int outside = 0;
+    f->split = 0;
+    for (size_t i = 0; i < rows; i++) {
+        double hi = factors->hi[i], magnitude = fabs(hi);
+        f->power[i] = 1;
+        f->hi[i] = (real)hi;
+        f->lo[i] = (real)(hi - f->hi[i] + factors->lo[i]);
+        outside |= magnitude > LARGEST_FACTOR || magnitude < 1 / LARGEST_FACTOR;
+    }
+    for (size_t i = 0; outside && i < rows; i++) split_factor(f, i, row_sum(factors, i));
 }
 
 struct scaling {

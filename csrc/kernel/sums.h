@@ -1,11 +1,18 @@
-/* Numbers kept to twice the precision as unevaluated sums of two float64, and what a row's end needs of them. */
+/* Numbers kept to twice the precision as unevaluated sums of two float64, and what a row's end needs of them.
 
+   Nothing here branches, so that the compiler can do all rows of a block at once. */
+
+#include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "../two_sum.h"
 
+/* Infinities and NaN stay as they are; an error term would make NaN of both. */
+static ALWAYS_INLINE double if_finite(double x, double yes, double no) { return fabs(x) <= DBL_MAX ? yes : no; }
+
 /* What a * b, rounded to `product`, left out. */
-static inline double product_error(double a, double b, double product) {
+static ALWAYS_INLINE double product_error(double a, double b, double product) {
 #if HAS_FUSED_MULTIPLY_ADD
     return fma(a, b, -product);
 #else
@@ -16,46 +23,85 @@ static inline double product_error(double a, double b, double product) {
 #endif
 }
 
-static inline double sum_value(struct fsm_sum a) { return a.hi + a.lo; }
+static ALWAYS_INLINE double sum_value(struct fsm_sum a) { return a.hi + a.lo; }
 
-static inline struct fsm_sum sum_of(double hi, double lo) {
+static ALWAYS_INLINE struct fsm_sum sum_of(double hi, double lo) {
     double sum = hi + lo;
-    /* Infinities and NaN stay as they are; an error term would make NaN of both. */
-    return (struct fsm_sum){sum, isfinite(sum) ? fsm_sum_error(hi, lo, sum) : 0};
+    return (struct fsm_sum){sum, if_finite(sum, fsm_sum_error(hi, lo, sum), 0)};
 }
 
-static inline struct fsm_sum sum_plus(struct fsm_sum a, struct fsm_sum b) {
+static ALWAYS_INLINE struct fsm_sum sum_plus(struct fsm_sum a, struct fsm_sum b) {
     double sum = a.hi + b.hi;
-    if (!isfinite(sum)) return (struct fsm_sum){sum, 0};
-    return sum_of(sum, fsm_sum_error(a.hi, b.hi, sum) + (a.lo + b.lo));
+    return sum_of(sum, if_finite(sum, fsm_sum_error(a.hi, b.hi, sum) + (a.lo + b.lo), 0));
 }
 
-static inline struct fsm_sum sum_negative(struct fsm_sum a) { return (struct fsm_sum){-a.hi, -a.lo}; }
+static ALWAYS_INLINE struct fsm_sum sum_negative(struct fsm_sum a) { return (struct fsm_sum){-a.hi, -a.lo}; }
 
-static inline struct fsm_sum sum_times(struct fsm_sum a, double b) {
-    double product = a.hi * b;
-    if (!isfinite(product)) return (struct fsm_sum){product, 0};
-    return sum_of(product, product_error(a.hi, b, product) + a.lo * b);
-}
-
-static inline struct fsm_sum sum_product(struct fsm_sum a, struct fsm_sum b) {
+static ALWAYS_INLINE struct fsm_sum sum_product(struct fsm_sum a, struct fsm_sum b) {
     double product = a.hi * b.hi;
-    if (!isfinite(product)) return (struct fsm_sum){product, 0};
-    return sum_of(product, product_error(a.hi, b.hi, product) + (a.hi * b.lo + a.lo * b.hi));
+    double error = product_error(a.hi, b.hi, product) + (a.hi * b.lo + a.lo * b.hi);
+    return sum_of(product, if_finite(product, error, 0));
 }
 
-static inline struct fsm_sum sum_quotient(struct fsm_sum a, struct fsm_sum b) {
-    double quotient = a.hi / b.hi;
-    if (!isfinite(quotient)) return (struct fsm_sum){quotient, 0};
-    double product = quotient * b.hi;
+static ALWAYS_INLINE struct fsm_sum sum_times(struct fsm_sum a, double b) {
+    return sum_product(a, (struct fsm_sum){b, 0});
+}
+
+static ALWAYS_INLINE struct fsm_sum sum_quotient(struct fsm_sum a, struct fsm_sum b) {
+    double quotient = a.hi / b.hi, product = quotient * b.hi;
     double rest = (a.hi - product) - product_error(quotient, b.hi, product);
-    return sum_of(quotient, (rest + (a.lo - quotient * b.lo)) / b.hi);
+    return sum_of(quotient, if_finite(quotient, (rest + (a.lo - quotient * b.lo)) / b.hi, 0));
+}
+
+static ALWAYS_INLINE double double_from_bits(uint64_t bits) {
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+static ALWAYS_INLINE uint64_t bits_of_double(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* log(1 + a) for a >= 0.
+
+   u = 1 + a is 2^k m with m within a factor of sqrt 2 of 1, and log m = f - (f^2 / 2 - s (f^2 / 2 + z R(z))) with f =
+   m - 1, s = f / (2 + f) and z = s^2: the series of 2 artanh s, but that f itself, exact, stands apart. R is minimax,
+   to 2^-59 of the logarithm. What u's rounding left out of 1 + a is added as a tangent. */
+static ALWAYS_INLINE double sum_log1p(struct fsm_sum a) {
+    const uint64_t root_of_half = 0x3fe6a09e667f3bcd, two_to_52 = 0x4330000000000000;
+    double u = 1 + a.hi, left_out = fsm_sum_error(1, a.hi, u) + a.lo;
+    uint64_t bits = bits_of_double(u), exponent = (bits - root_of_half) >> 52;
+    double k = double_from_bits(exponent | two_to_52) - 0x1p52;
+    double f = double_from_bits(bits - (exponent << 52)) - 1;
+    double s = f / (2 + f), z = s * s, z2 = z * z;
+    double even = (0x1.2f0bc36828acdp-3 * z2 + 0x1.74664537fbd72p-3) * z2 + 0x1.24924942190e9p-2;
+    double odd = (0x1.39a118e58a77bp-3 * z2 + 0x1.c71c51ea109a2p-3) * z2 + 0x1.999999997fab3p-2;
+    double r = (even * z + odd) * z + 0x1.5555555555593p-1;
+    double half_square = 0.5 * f * f;
+    double curve = s * (half_square + z * r) + (k * -0x1.8432a1b0e2p-43 + left_out / u);
+    double result = k * 0x1.62e42fefa4p-1 + (f - (half_square - curve));
+    return if_finite(a.hi, result, a.hi);
+}
+
+/* One such number a row. */
+struct row_sums {
+    double hi[LANES], lo[LANES];
+};
+
+static ALWAYS_INLINE struct fsm_sum row_sum(const struct row_sums *sums, size_t row) {
+    return (struct fsm_sum){sums->hi[row], sums->lo[row]};
+}
+static ALWAYS_INLINE void set_row_sum(struct row_sums *sums, size_t row, struct fsm_sum sum) {
+    sums->hi[row] = sum.hi;
+    sums->lo[row] = sum.lo;
 }
 
 /* Adds up LANES rows of `width` sums hi + lo each, in halves, into the first row; rows from `used` on are 0 and
    are not read. The order is the same for a row along the lanes (width 1) and for rows across them (width
    LANES), and so are the bits. */
-static inline void fold_sums(double *hi, double *lo, size_t width, size_t used, struct fsm_sum *totals) {
+static inline void fold_sums(double *hi, double *lo, size_t width, size_t used, struct row_sums *totals) {
     for (size_t half = LANES / 2; half > 0; half /= 2) {
         if (half >= used) continue;
         size_t both = used - half < half ? used - half : half;
@@ -71,9 +117,5 @@ static inline void fold_sums(double *hi, double *lo, size_t width, size_t used, 
         }
         used = half;
     }
-    for (size_t i = 0; i < width; i++)
-        totals[i] = isfinite(hi[i]) ? sum_of(hi[i], lo[i]) : (struct fsm_sum){hi[i], 0};
+    for (size_t i = 0; i < width; i++) set_row_sum(totals, i, sum_of(hi[i], if_finite(hi[i], lo[i], 0)));
 }
-
-/* log(1 + a). */
-static inline double sum_log1p(struct fsm_sum a) { return log1p(a.hi) + (isfinite(a.hi) ? a.lo / (1 + a.hi) : 0); }

@@ -10,7 +10,7 @@ struct targets {
     size_t label[LANES];
     double label_weight[LANES];  /* w_t t_t of a label */
     double sample_weight[LANES]; /* 0 where ignored */
-    int any_dense;
+    int any_dense, any_ignored;
 };
 
 static inline int64_t label_at(const struct fsm_job *job, size_t sample) {
@@ -70,9 +70,11 @@ static inline size_t only_target(const struct block *b, size_t row) {
 
 static inline void read_label(const struct fsm_job *job, size_t sample, size_t row, struct targets *t) {
     int64_t label = label_at(job, sample);
-    if (job->has_ignore_index && label == job->ignore_index) return;
-    /* Checked before, but the caller's other threads may write to the labels meanwhile. */
-    if (label < 0 || (uint64_t)label >= job->classes) return;
+    /* In range or ignored, as was checked; but the caller's other threads may have written to the labels since. */
+    if ((job->has_ignore_index && label == job->ignore_index) || (uint64_t)label >= job->classes) {
+        t->any_ignored = 1;
+        return;
+    }
     t->kind[row] = job->label_smoothing != 0 ? TARGET_DENSE : TARGET_LABEL;
     t->label[row] = (size_t)label;
     t->label_weight[row] = class_weight_at(job, (size_t)label);
