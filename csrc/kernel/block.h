@@ -115,11 +115,7 @@ static inline void row_argmaxima(const struct block *b, const real *maxima, size
     const real *x = b->x;
     const real maximum = maxima[0];
     size_t k = 0;
-    for (; k + LANES <= b->count; k += LANES) {
-        int found = 0;
-        for (size_t l = 0; l < LANES; l++) found |= x[k + l] == maximum;
-        if (found) break;
-    }
+    while (k + LANES <= b->count && !w_any_equal(w_load(x + k), w_set1(maximum))) k += LANES;
     for (; k < b->count; k++) {
         if (x[k] == maximum) {
             at[0] = k;

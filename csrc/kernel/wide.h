@@ -95,6 +95,11 @@ static ALWAYS_INLINE wide w_zero_at(wide a, wide index, wide at) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_zero_at(a.r[i], index.r[i], at.r[i]);
     return a;
 }
+static ALWAYS_INLINE int w_any_equal(wide a, wide b) {
+    int any = 0;
+    for (int i = 0; i < REGISTERS; i++) any |= v_any_equal(a.r[i], b.r[i]);
+    return any;
+}
 static ALWAYS_INLINE wide w_if_equal(wide a, wide b, wide yes, wide no) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_if_equal(a.r[i], b.r[i], yes.r[i], no.r[i]);
     return a;

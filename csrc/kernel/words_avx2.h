@@ -36,6 +36,7 @@ static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __m256i drop = _mm256_cmpeq_epi32(_mm256_castps_si256(index), _mm256_castps_si256(at));
     return _mm256_andnot_ps(_mm256_castsi256_ps(drop), a);
 }
+static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
 }
@@ -102,6 +103,7 @@ static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __m256i drop = _mm256_cmpeq_epi64(_mm256_castpd_si256(index), _mm256_castpd_si256(at));
     return _mm256_andnot_pd(_mm256_castsi256_pd(drop), a);
 }
+static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_EQ_OQ)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm256_blendv_pd(no, yes, _mm256_cmp_pd(a, b, _CMP_EQ_OQ));
 }

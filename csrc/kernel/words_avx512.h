@@ -34,6 +34,7 @@ static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __mmask16 keep = _mm512_cmpneq_epi32_mask(_mm512_castps_si512(index), _mm512_castps_si512(at));
     return _mm512_maskz_mov_ps(keep, a);
 }
+static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), yes);
 }
@@ -98,6 +99,7 @@ static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __mmask8 keep = _mm512_cmpneq_epi64_mask(_mm512_castpd_si512(index), _mm512_castpd_si512(at));
     return _mm512_maskz_mov_pd(keep, a);
 }
+static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ), yes);
 }

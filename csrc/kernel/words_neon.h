@@ -28,6 +28,7 @@ static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     uint32x4_t drop = vceqq_s32(vreinterpretq_s32_f32(index), vreinterpretq_s32_f32(at));
     return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), drop));
 }
+static ALWAYS_INLINE int v_any_equal(v a, v b) { return vmaxvq_u32(vceqq_f32(a, b)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return vbslq_f32(vceqq_f32(a, b), yes, no); }
 
 typedef struct {
@@ -82,6 +83,7 @@ static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     uint64x2_t drop = vceqq_s64(vreinterpretq_s64_f64(index), vreinterpretq_s64_f64(at));
     return vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(a), drop));
 }
+static ALWAYS_INLINE int v_any_equal(v a, v b) { return vmaxvq_u32(vreinterpretq_u32_u64(vceqq_f64(a, b))) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return vbslq_f64(vceqq_f64(a, b), yes, no); }
 
 #endif

@@ -28,6 +28,7 @@ static ALWAYS_INLINE v v_sub(v a, v b) { return a - b; }
 static ALWAYS_INLINE v v_mul(v a, v b) { return a * b; }
 static ALWAYS_INLINE v v_max(v a, v b) { return a > b ? a : b; }
 static ALWAYS_INLINE v v_zero_at(v a, v index, v at) { return v_to_bits(index) == v_to_bits(at) ? 0 : a; }
+static ALWAYS_INLINE int v_any_equal(v a, v b) { return a == b; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return a == b ? yes : no; }
 
 #if FSM_REAL_BITS == 32

@@ -26,6 +26,7 @@ static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __m128i drop = _mm_cmpeq_epi32(_mm_castps_si128(index), _mm_castps_si128(at));
     return _mm_andnot_ps(_mm_castsi128_ps(drop), a);
 }
+static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm_movemask_ps(_mm_cmpeq_ps(a, b)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     v equal = _mm_cmpeq_ps(a, b);
     return _mm_or_ps(_mm_and_ps(equal, yes), _mm_andnot_ps(equal, no));
@@ -101,6 +102,7 @@ static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
     __m128i drop = _mm_and_si128(equal, _mm_shuffle_epi32(equal, _MM_SHUFFLE(2, 3, 0, 1)));
     return _mm_andnot_pd(_mm_castsi128_pd(drop), a);
 }
+static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm_movemask_pd(_mm_cmpeq_pd(a, b)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     v equal = _mm_cmpeq_pd(a, b);
     return _mm_or_pd(_mm_and_pd(equal, yes), _mm_andnot_pd(equal, no));

@@ -1,0 +1,1 @@
+"""Benchmarks of fastsoftmax and its peers, run by pytest-benchmark; see the README beside this."""

@@ -1,0 +1,69 @@
+"""ONNX Runtime: a model of one node, with input and output bound to memory beforehand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.cases import CLASSES_LAST, Layout
+from fastsoftmax._cli.problems import Call, Problem
+
+from .peer import Peer
+
+__all__ = ["ONNXRUNTIME"]
+
+_NODES = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
+
+
+def _model(node: str, axis: int, dtype: np.dtype) -> bytes:
+    """Return the serialised model of one node."""
+    from onnx import TensorProto, helper
+
+    kind = TensorProto.FLOAT if dtype == np.float32 else TensorProto.DOUBLE
+    x = helper.make_tensor_value_info("x", kind, [None, None])
+    y = helper.make_tensor_value_info("y", kind, [None, None])
+    graph = helper.make_graph([helper.make_node(node, ["x"], ["y"], axis=axis)], node, [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def _prepare(problem: Problem, threads: int) -> Call:
+    import onnxruntime
+
+    x = problem.logits
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        _model(_NODES[problem.operation], problem.axis, x.dtype),
+        options,
+        providers=["CPUExecutionProvider"],
+    )
+    binding = session.io_binding()
+    binding.bind_ortvalue_input("x", onnxruntime.OrtValue.ortvalue_from_numpy(x))
+    out = np.empty_like(x)
+    if not problem.reuse:
+
+        def run_anew() -> object:
+            binding.bind_output("y")
+            session.run_with_iobinding(binding)
+            return binding.get_outputs()[0]
+
+        return run_anew
+    binding.bind_ortvalue_output("y", onnxruntime.OrtValue.ortvalue_from_numpy(out))
+
+    def run() -> object:
+        session.run_with_iobinding(binding)
+        return binding.get_outputs()[0]
+
+    return run
+
+
+ONNXRUNTIME = Peer(
+    "onnxruntime",
+    "onnxruntime",
+    "onnxruntime",
+    frozenset(_NODES),
+    _prepare,
+    to_numpy=lambda value: value.numpy(),
+    layouts=(CLASSES_LAST, Layout("C", 0)),
+)

@@ -1,0 +1,252 @@
+"""The subcommands: what each shows, and its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import __version__, get_num_threads, show_config
+from .benchmark import BASELINE, Measurement, Plan, measurements, tables, to_json
+from .checks import Check, check_table, compare_backends, finite_differences, gradient_signs
+from .console import FAIL, PASS, Output, Table, progress
+from .example import BATCH, ONE_SAMPLE, batch_table, sample_table, saturation
+from .implementations import usable_backends
+
+__all__ = ["COMMANDS", "RequestError"]
+
+_OVERVIEW_SHAPES = ((1, 4), (256, 1000), (100_000, 10), (2048, 4096))
+_OVERVIEW_OPERATIONS = ("softmax", "value_and_grad", "value_and_mean_grad")
+
+
+class RequestError(Exception):
+    """What was asked for cannot be had here; the message says why and what would help."""
+
+
+def overview(arguments: argparse.Namespace) -> int:
+    """Show the configuration, the example with its checks, and a few timings."""
+    output = Output()
+    backends = _backends(None)
+    _show_configuration(output)
+    checks = _show_example(output, backends)
+    _verdict(output, checks)
+
+    output.heading("Speed")
+    compiled = tuple(name for name in backends if name != "numpy")
+    if not compiled:
+        output.line(
+            "Neither of the fast backends is available, so there is nothing to time. "
+            'Run: pip install "fastsoftmax[numba]"'
+        )
+        return _exit_code(checks)
+    threads = tuple(dict.fromkeys((1, get_num_threads())))
+    plan = Plan(_OVERVIEW_OPERATIONS, _OVERVIEW_SHAPES, ("float32",), compiled, threads, 15, 1.0)
+    _show_measurements(output, plan, _measure(plan))
+    return _exit_code(checks)
+
+
+def info(arguments: argparse.Namespace) -> int:
+    """Show the configuration."""
+    if arguments.json:
+        print(json.dumps(show_config(mode="dicts"), indent=2, default=str))
+    else:
+        _show_configuration(Output())
+    return 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Work the example, check it, and compare the backends on random input."""
+    output = Output()
+    backends = _backends(arguments.backends)
+    checks = _show_example(output, backends)
+    output.heading("Backends against each other")
+    others = tuple(name for name in backends if name != "numpy")
+    if others:
+        dtypes = ("float32", "float64")
+        with progress(len(dtypes), "comparing") as begin:
+            for dtype in dtypes:
+                begin(dtype)
+                checks += compare_backends(others, "numpy", dtype, arguments.seed)
+        output.table(_comparison_table(checks, others, dtypes))
+    else:
+        output.line('There is only the backend "numpy" to check: nothing to compare it with.')
+    _verdict(output, checks)
+    return _exit_code(checks)
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """Time the backends against NumPy; to tables, JSON and a plot."""
+    backends = _backends(arguments.backends)
+    if arguments.backends is None:
+        backends = tuple(name for name in backends if name != "numpy")
+        if not backends:
+            raise RequestError(
+                "neither of the fast backends is available, so there is nothing to time; "
+                'run: pip install "fastsoftmax[numba]"'
+            )
+    if arguments.plot is not None:
+        _require_matplotlib()
+    plan = Plan(
+        arguments.ops,
+        arguments.shapes,
+        arguments.dtypes,
+        backends,
+        arguments.threads,
+        arguments.rounds,
+    )
+    results = _measure(plan)
+    if arguments.json is not None:
+        _write_json(arguments.json, to_json(plan, results, show_config(mode="dicts")))
+    if arguments.json != "-":
+        _show_measurements(Output(), plan, results)
+    if arguments.plot is not None:
+        _draw(arguments.plot, plan, results)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "overview": overview,
+    "info": info,
+    "check": check,
+    "bench": bench,
+}
+
+
+def _backends(wanted: list[str] | None) -> tuple[str, ...]:
+    """Return the backends to use: those asked for, or all that work."""
+    usable, broken = usable_backends()
+    for reason in broken.values():
+        print(f"fastsoftmax: {reason}", file=sys.stderr)
+    missing = [name for name in wanted or () if name not in usable]
+    if missing:
+        raise RequestError(
+            f"the backend {missing[0]!r} is not available here; available: {', '.join(usable)}"
+        )
+    return usable if wanted is None else tuple(wanted)
+
+
+def _show_configuration(output: Output) -> None:
+    output.heading(f"fastsoftmax {__version__}")
+    table = Table("Configuration", ("setting", "value"), left=2)
+    for name, value in _flat(show_config(mode="dicts")):
+        table.add(name, value)
+    output.table(table)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return the entries of nested mappings as (path, text)."""
+    entries: list[tuple[str, str]] = []
+    for key, value in config.items():
+        name = prefix + str(key).replace("_", " ")
+        if isinstance(value, Mapping):
+            entries += _flat(value, f"{name}: ")
+        elif isinstance(value, list | tuple | set | frozenset):
+            entries.append((name, ", ".join(map(str, value)) or "none"))
+        else:
+            entries.append((name, {None: "–", True: "yes", False: "no"}.get(value, str(value))))
+    return entries
+
+
+def _show_example(output: Output, backends: tuple[str, ...]) -> list[Check]:
+    output.heading("A worked example: four classes")
+    output.line("f: outputs of the network, p = softmax(f), t: targets, L = −Σ t log p;")
+    output.line("classes are counted from 1 here, from 0 in the functions.")
+    output.table(sample_table(backends))
+    output.table(batch_table(backends))
+    saturated, checks = saturation(backends)
+    for backend in backends:
+        for what, example in (("one sample", ONE_SAMPLE), ("three samples", BATCH)):
+            checks += finite_differences(what, example.logits, example.labels, backend)
+            checks.append(gradient_signs(what, example.logits, example.labels, backend))
+    output.table(saturated)
+    checks.sort(key=lambda c: backends.index(c.backend))
+    output.table(
+        check_table("Checks; derivatives against central finite differences in float64", checks)
+    )
+    return checks
+
+
+def _comparison_table(
+    checks: list[Check], backends: tuple[str, ...], dtypes: tuple[str, ...]
+) -> Table:
+    """Return one row a function: largest differences from the backend "numpy", and the verdict."""
+    compared = [c for c in checks if c.unit == "ulp"]
+    columns = [f"{backend} {dtype}" for backend in backends for dtype in dtypes]
+    table = Table(
+        'Largest difference from the backend "numpy" on random input, in ulp (8 allowed)',
+        ("function", *columns, "result"),
+    )
+    for function in dict.fromkeys(c.what.split(",")[0] for c in compared):
+        cells = {(c.backend, c.what): c for c in compared if c.what.startswith(f"{function},")}
+        row = [cells[b, f"{function}, {dtype}"] for b in backends for dtype in dtypes]
+        passed = all(c.passed for c in row)
+        table.add(function, *(f"{c.worst:.2g}" for c in row), PASS if passed else FAIL)
+    return table
+
+
+def _verdict(output: Output, checks: list[Check]) -> None:
+    failed = sum(not c.passed for c in checks)
+    output.line()
+    if failed:
+        output.line(f"{failed} of {len(checks)} checks: {FAIL}")
+    else:
+        output.line(f"all {len(checks)} checks: {PASS}")
+
+
+def _exit_code(checks: list[Check]) -> int:
+    return 0 if all(c.passed for c in checks) else 1
+
+
+def _measure(plan: Plan) -> list[Measurement]:
+    with progress(len(plan.cases), "timing") as begin:
+        return list(measurements(plan, begin))
+
+
+def _show_measurements(output: Output, plan: Plan, results: list[Measurement]) -> None:
+    output.line(f"Medians. {BASELINE}: idiomatic code, in place, on one thread but for its BLAS.")
+    output.line(
+        f"{BASELINE} / c 5.00 ±2%: c is five times as fast; half of the rounds are within 2 %."
+    )
+    for table in tables(plan, results):
+        output.table(table)
+
+
+def _write_json(target: str, document: dict[str, Any]) -> None:
+    text = json.dumps(document, indent=2, default=str)
+    if target == "-":
+        print(text)
+        return
+    try:
+        Path(target).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RequestError(f"cannot write {target}: {error.strerror}") from error
+
+
+def _require_matplotlib() -> None:
+    from .plot import require_matplotlib
+
+    try:
+        require_matplotlib()
+    except ImportError as error:
+        raise RequestError(str(error)) from error
+
+
+def _draw(path: str, plan: Plan, results: list[Measurement]) -> None:
+    from .plot import bar_chart
+
+    def name(backend: str, threads: int) -> str:
+        return f"{backend}, {threads} thread" + "s" * (threads > 1)
+
+    panels: dict[str, dict[str, Any]] = {}
+    for result in results:
+        panel = panels.setdefault(f"{result.operation}, {result.dtype}", {})
+        panel[f"{result.shape[0]} × {result.shape[1]}"] = {
+            name(*key): result.ratio(*key) for key in plan.names
+        }
+    try:
+        bar_chart(path, panels, [name(*key) for key in plan.names], f"times as fast as {BASELINE}")
+    except (OSError, ValueError) as error:
+        raise RequestError(f"cannot draw {path}: {error}") from error

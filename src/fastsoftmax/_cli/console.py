@@ -1,0 +1,212 @@
+"""Output of the command line: rich tables on a terminal, plain text everywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["FAIL", "PASS", "Output", "Table", "progress"]
+
+PASS = "pass"
+FAIL = "FAIL"
+
+_STYLES = {PASS: "bold green", FAIL: "bold red"}
+
+# What to write where the stream's encoding lacks the character.
+_ASCII = str.maketrans(
+    {
+        "−": "-",
+        "–": "-",
+        "×": "x",
+        "·": "*",
+        "Σ": "sum",
+        "∂": "d",
+        "µ": "u",
+        "±": "+-",
+        "…": "...",
+        "≥": ">=",
+        "≤": "<=",
+    }
+)
+
+
+@dataclass
+class Table:
+    """A titled table of text cells; the first ``left`` columns are set flush left."""
+
+    title: str
+    columns: Sequence[str]
+    rows: list[Sequence[str]] = field(default_factory=list)
+    left: int = 1
+    note: str = ""
+
+    def add(self, *cells: str) -> None:
+        """Append one row."""
+        self.rows.append(cells)
+
+
+class Output:
+    """Write headings, lines and tables to one stream.
+
+    Rich is used if it is installed and the stream is a terminal; this is decided once, here.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stdout if stream is None else stream
+        self._rich = _rich_console(self._stream)
+
+    def heading(self, text: str) -> None:
+        """Write a section's title."""
+        if self._rich is None:
+            self._write(f"\n{text}\n{'=' * len(text)}")
+        else:
+            self._rich.print()
+            self._rich.rule(f"[bold]{text}", align="left")
+
+    def line(self, text: str = "") -> None:
+        """Write one line of prose."""
+        if self._rich is None:
+            self._write(text)
+        else:
+            self._rich.print(text, markup=False, highlight=False, style=_STYLES.get(_verdict(text)))
+
+    def table(self, table: Table) -> None:
+        """Write a table with its title above and its note below."""
+        if self._rich is None:
+            self._write("\n" + _plain_table(table))
+        else:
+            self._rich.print()
+            self._rich.print(_rich_table(table))
+        if table.note:
+            self.line(table.note)
+
+    def _write(self, text: str) -> None:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+        self._stream.write(text + "\n")
+
+
+@contextmanager
+def progress(total: int, description: str) -> Iterator[Callable[[str], None]]:
+    """Show a progress bar on standard error while the block runs, if that is a terminal.
+
+    Parameters
+    ----------
+    total : int
+        Number of steps.
+    description : str
+        What is being done.
+
+    Yields
+    ------
+    callable
+        To be called with the name of each step as it begins.
+    """
+    stream = sys.stderr
+    console = _rich_console(stream)
+    if console is not None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeElapsedColumn as Elapsed
+
+        columns = (
+            TextColumn("{task.fields[what]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Elapsed(),
+            TextColumn("{task.description}"),
+        )
+        # Drawn at each step alone: a thread that redraws would disturb what is timed.
+        with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
+            task = bar.add_task("", total=total, what=description)
+
+            def draw(count: int, name: str) -> None:
+                bar.update(task, completed=count - 1, description=name, refresh=True)
+
+            yield _Steps(draw)
+    elif stream.isatty():
+
+        def show(count: int, name: str) -> None:
+            stream.write(f"\r\x1b[K{description} {count}/{total} {name}")
+            stream.flush()
+
+        try:
+            yield _Steps(show)
+        finally:
+            stream.write("\r\x1b[K")
+            stream.flush()
+    else:
+        yield _Steps(lambda count, name: None)
+
+
+class _Steps:
+    """Counts the steps and hands number and name to a display."""
+
+    def __init__(self, show: Callable[[int, str], object]) -> None:
+        self._show = show
+        self._count = 0
+
+    def __call__(self, name: str) -> None:
+        self._count += 1
+        self._show(self._count, name)
+
+
+def _rich_console(stream: TextIO) -> Console | None:
+    if not stream.isatty():
+        return None
+    try:
+        from rich.console import Console
+    except ImportError:
+        return None
+    return Console(file=stream)
+
+
+def _verdict(text: str) -> str:
+    """Return the verdict that closes a line, or an empty string."""
+    last = text.rsplit(" ", 1)[-1]
+    return last if last in _STYLES else ""
+
+
+def _plain_table(table: Table) -> str:
+    widths = [
+        max(len(row[i]) for row in [table.columns, *table.rows]) for i in range(len(table.columns))
+    ]
+
+    def text(row: Sequence[str]) -> str:
+        cells = (
+            cell.ljust(width) if i < table.left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return "  ".join(cells).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    lines = [table.title] if table.title else []
+    return "\n".join([*lines, text(table.columns), rule, *map(text, table.rows)])
+
+
+def _rich_table(table: Table) -> object:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(
+        title=Text(table.title, "bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for i, name in enumerate(table.columns):
+        shown.add_column(Text(name), justify="left" if i < table.left else "right", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in row))
+    return shown
