@@ -10,7 +10,9 @@ nox.options.sessions = ["lint", "tests"]
 def tests(session: nox.Session) -> None:
     """The whole test suite, on every backend and on every instruction set of this CPU."""
     session.install(".[test,numba,cli]")
-    session.run("python", "-m", "pytest", *session.posargs, env={"FASTSOFTMAX_TEST_REQUIRE": "c,numba"})
+    session.run(
+        "python", "-m", "pytest", *session.posargs, env={"FASTSOFTMAX_TEST_REQUIRE": "c,numba"}
+    )
 
 
 @nox.session

@@ -10,7 +10,9 @@ enum {
     CHUNK_ELEMENTS = 32768, /* a chunk's logits stay in cache between their kernel's passes */
     MOST_MEAN_CHUNKS = 64,  /* each has a mean gradient of its own in memory */
     WORTH_A_THREAD = 65536, /* elements: below this waking a thread costs more than it saves */
-    ROWS_ACROSS = 16        /* chunks of whole blocks, where rows lie across the lanes */
+    ROWS_ACROSS = 16,       /* chunks of whole blocks, where rows lie across the lanes */
+    CACHE_LINE = 64,
+    SMALL_MEMORY = 16384
 };
 
 struct run {
@@ -65,8 +67,12 @@ static void total_mean(const struct fsm_job *job, size_t chunks, double *mean_gr
     }
 }
 
-/* Whole cache lines, on a cache line. */
-static void *allocate(size_t bytes) { return aligned_alloc(64, round_up(bytes ? bytes : 1, 64)); }
+static void do_chunks(struct run *run, struct fsm_job *job, size_t chunks, size_t threads, double *loss,
+                      double *mean_grad) {
+    fsm_parallel(run_chunk, run, chunks, threads);
+    if (loss) *loss = total_loss(job, chunks);
+    if (mean_grad) total_mean(job, chunks, mean_grad);
+}
 
 int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad) {
     const struct fsm_kernels *kernels = fsm_kernels_for(job->storage);
@@ -76,23 +82,22 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
                               operation == FSM_OPERATION_cross_entropy || operation == FSM_OPERATION_grad_hess;
     job->chunk_samples = chunk_samples(job, run.samples);
     size_t chunks = (run.samples + job->chunk_samples - 1) / job->chunk_samples;
-    size_t mean_bytes = mean_grad ? chunks * fsm_mean_pitch(job->classes) * sizeof(double) : 0;
     if (run.samples * job->classes < WORTH_A_THREAD || threads < 1) threads = 1;
     if (threads > chunks) threads = chunks;
+
+    /* One piece of memory in whole cache lines, on the stack where it is small, as the problem then is too. */
+    _Alignas(CACHE_LINE) char small[SMALL_MEMORY];
     run.scratch_bytes = kernels->scratch_size(job);
-    run.scratch = allocate(threads * run.scratch_bytes);
-    job->chunk_loss = allocate(chunks * sizeof(struct fsm_loss));
-    job->chunk_mean_hi = allocate(mean_bytes);
-    job->chunk_mean_lo = allocate(mean_bytes);
-    int done = run.scratch && job->chunk_loss && job->chunk_mean_hi && job->chunk_mean_lo;
-    if (done) {
-        fsm_parallel(run_chunk, &run, chunks, threads);
-        if (loss) *loss = total_loss(job, chunks);
-        if (mean_grad) total_mean(job, chunks, mean_grad);
-    }
-    free(job->chunk_mean_lo);
-    free(job->chunk_mean_hi);
-    free(job->chunk_loss);
-    free(run.scratch);
-    return done ? 0 : -1;
+    size_t loss_bytes = round_up(chunks * sizeof(struct fsm_loss), CACHE_LINE);
+    size_t mean_bytes = mean_grad ? round_up(chunks * fsm_mean_pitch(job->classes) * sizeof(double), CACHE_LINE) : 0;
+    size_t bytes = threads * run.scratch_bytes + loss_bytes + 2 * mean_bytes;
+    char *memory = bytes <= sizeof small ? small : aligned_alloc(CACHE_LINE, bytes);
+    if (memory == NULL) return -1;
+    run.scratch = memory;
+    job->chunk_loss = (struct fsm_loss *)(memory + threads * run.scratch_bytes);
+    job->chunk_mean_hi = (double *)((char *)job->chunk_loss + loss_bytes);
+    job->chunk_mean_lo = (double *)((char *)job->chunk_mean_hi + mean_bytes);
+    do_chunks(&run, job, chunks, threads, loss, mean_grad);
+    if (memory != small) free(memory);
+    return 0;
 }
