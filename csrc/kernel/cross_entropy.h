@@ -129,6 +129,7 @@ static inline void work_rows(const struct fsm_job *job, struct block *b, const s
                              struct targets *t, struct peaks *p, struct dense_sums *d, struct row_results *r) {
     real f_label[LANES];
     struct row_sums e_label, share;
+    r->probability.split = 0;
     read_targets(job, b, s, t);
     if (t->any_ignored) blank_ignored(b, t, s);
     find_peaks(b, p);

@@ -12,9 +12,10 @@ static inline size_t storage_bytes(enum fsm_storage storage) {
     return storage == FSM_FLOAT64 ? 8 : storage == FSM_FLOAT32 ? 4 : 2;
 }
 
-/* One row, its classes `stride` bytes apart, to or from values `step` apart. */
-static inline void unpack_row(const char *p, ptrdiff_t stride, enum fsm_storage storage, size_t classes, real *row,
-                              size_t step) {
+/* One row, its classes `stride` bytes apart, to or from values `step` apart. Side by side, which is known when these
+   are compiled in, the conversions go by vectors. */
+static ALWAYS_INLINE void unpack_at(const char *p, ptrdiff_t stride, enum fsm_storage storage, size_t classes,
+                                    real *row, size_t step) {
 #if FSM_REAL_BITS == 32
     if (storage == FSM_FLOAT16) {
         for (size_t k = 0; k < classes; k++, p += stride) row[k * step] = float_from_float16(*(const uint16_t *)p);
@@ -30,8 +31,8 @@ static inline void unpack_row(const char *p, ptrdiff_t stride, enum fsm_storage 
     for (size_t k = 0; k < classes; k++, p += stride) row[k * step] = *(const real *)p;
 }
 
-static inline void pack_row(char *p, ptrdiff_t stride, enum fsm_storage storage, size_t classes, const real *row,
-                            size_t step) {
+static ALWAYS_INLINE void pack_at(char *p, ptrdiff_t stride, enum fsm_storage storage, size_t classes,
+                                  const real *row, size_t step) {
 #if FSM_REAL_BITS == 32
     if (storage == FSM_FLOAT16) {
         for (size_t k = 0; k < classes; k++, p += stride) *(uint16_t *)p = float16_from_float(row[k * step]);
@@ -45,6 +46,22 @@ static inline void pack_row(char *p, ptrdiff_t stride, enum fsm_storage storage,
     (void)storage;
 #endif
     for (size_t k = 0; k < classes; k++, p += stride) *(real *)p = row[k * step];
+}
+
+static inline void unpack_row(const char *p, ptrdiff_t stride, enum fsm_storage storage, size_t classes, real *row,
+                              size_t step) {
+    if (stride == 2 && step == 1 && storage_bytes(storage) == 2)
+        unpack_at(p, 2, storage, classes, row, 1);
+    else
+        unpack_at(p, stride, storage, classes, row, step);
+}
+
+static inline void pack_row(char *p, ptrdiff_t stride, enum fsm_storage storage, size_t classes, const real *row,
+                            size_t step) {
+    if (stride == 2 && step == 1 && storage_bytes(storage) == 2)
+        pack_at(p, 2, storage, classes, row, 1);
+    else
+        pack_at(p, stride, storage, classes, row, step);
 }
 
 static inline void store_real(char *p, enum fsm_storage storage, double value) {
@@ -64,11 +81,14 @@ static inline int samples_lie_along(const struct fsm_job *job, const struct fsm_
            b->rows == LANES && b->sample % job->inner + LANES <= job->inner;
 }
 
-/* Whether the block is whole and its rows lie along, so that it can be turned in squares of SQUARE. */
-enum { SQUARE = 4 };
+/* Rows that are turned in squares of SQUARE: of a whole block, their classes side by side. Those of two bytes a class
+   are converted on the way, which LONGEST_TURNED bounds. */
+enum { SQUARE = 4, LONGEST_TURNED = 32 * LANES };
+
 static inline int rows_turn_in_squares(const struct fsm_job *job, const struct fsm_view *view,
                                        const struct block *b) {
-    return b->across && b->rows == LANES && job->classes >= SQUARE && lies_along(job, view);
+    return b->across && b->rows == LANES && job->classes >= SQUARE && job->classes <= LONGEST_TURNED &&
+           view->classes == (ptrdiff_t)storage_bytes(job->storage);
 }
 
 /* The last square overlaps the one before where the classes are no multiple of its side. */
@@ -78,20 +98,33 @@ static inline size_t next_square(size_t k, size_t classes) {
 
 static inline void turn_from_rows(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                   real *lanes) {
+    const int native = lies_along(job, view);
+    real converted[SQUARE][LONGEST_TURNED];
     for (size_t i = 0; i < LANES; i += SQUARE) {
         const real *row[SQUARE];
-        for (size_t j = 0; j < SQUARE; j++) row[j] = (const real *)sample_address(job, view, b->sample + i + j);
+        for (size_t j = 0; j < SQUARE; j++) {
+            const char *p = sample_address(job, view, b->sample + i + j);
+            row[j] = native ? (const real *)p : converted[j];
+            if (!native) unpack_row(p, view->classes, job->storage, job->classes, converted[j], 1);
+        }
         for (size_t k = 0; k < job->classes; k = next_square(k, job->classes))
             transpose_from(row[0] + k, row[1] + k, row[2] + k, row[3] + k, lanes + k * LANES + i);
     }
 }
+
 static inline void turn_to_rows(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                 const real *lanes) {
+    const int native = lies_along(job, view);
+    real converted[SQUARE][LONGEST_TURNED];
     for (size_t i = 0; i < LANES; i += SQUARE) {
         real *row[SQUARE];
-        for (size_t j = 0; j < SQUARE; j++) row[j] = (real *)sample_address(job, view, b->sample + i + j);
+        for (size_t j = 0; j < SQUARE; j++)
+            row[j] = native ? (real *)sample_address(job, view, b->sample + i + j) : converted[j];
         for (size_t k = 0; k < job->classes; k = next_square(k, job->classes))
             transpose_to(row[0] + k, row[1] + k, row[2] + k, row[3] + k, lanes + k * LANES + i);
+        for (size_t j = 0; j < SQUARE && !native; j++)
+            pack_row(sample_address(job, view, b->sample + i + j), view->classes, job->storage, job->classes,
+                     converted[j], 1);
     }
 }
 
@@ -158,7 +191,7 @@ static inline void close_output(const struct fsm_job *job, const struct fsm_view
    the more where there is a loss. Measured. */
 static inline size_t longest_across(const struct fsm_job *job) {
     if (job->outer * job->inner < LANES / 2) return 2 * LANES; /* most lanes would be empty */
-    return job->rows_end_in_a_loss ? 32 * LANES : 8 * LANES;
+    return job->rows_end_in_a_loss ? LONGEST_TURNED : 8 * LANES;
 }
 
 /* The bits are the same either way, so that the choice is free. */
