@@ -1,0 +1,1 @@
+"""The test suite of fastsoftmax: `pytest` from the root of the source tree runs all of it."""

@@ -1,0 +1,57 @@
+"""Every public name has a docstring, and every example in one gives what it says."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import fastsoftmax as fsm
+
+PUBLIC = [name for name in fsm.__all__ if not name.startswith("_")]
+
+
+@pytest.fixture(autouse=True)
+def defaults() -> Iterator[None]:
+    """Examples may set a backend or a number of threads."""
+    yield
+    fsm.set_backend(None)
+    fsm.set_num_threads(None)
+
+
+def examples(name: str) -> list[doctest.DocTest]:
+    finder = doctest.DocTestFinder(recurse=True, exclude_empty=True)
+    found = finder.find(getattr(fsm, name), name, globs=dict(vars(fsm)))
+    return [test for test in found if test.examples]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_examples(name: str) -> None:
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    report: list[str] = []
+    for test in examples(name):
+        runner.run(test, out=report.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(report)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstring(name: str) -> None:
+    thing: Any = getattr(fsm, name)
+    text = inspect.getdoc(thing)
+    assert text
+    assert examples(name), f"{name} has no example"
+    signature = inspect.signature(thing)
+    for parameter in signature.parameters:
+        assert parameter in text, f"{name} does not say what {parameter} is"
+
+
+def test_docstring_of_the_package() -> None:
+    assert fsm.__doc__
+    finder = doctest.DocTestFinder(recurse=False)
+    runner = doctest.DocTestRunner()
+    for test in finder.find(fsm, "fastsoftmax", globs={}):
+        runner.run(test)
+    assert runner.summarize(verbose=False).failed == 0

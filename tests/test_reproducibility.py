@@ -1,0 +1,206 @@
+"""The same bits: of a row wherever it stands, and of means and losses for any number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import fastsoftmax as fsm
+
+from . import cases
+from .variants import Variant
+
+Array = npt.NDArray[Any]
+
+THREADS = (1, 2, 3, 7, 16)
+
+# small enough to run inline, just above what is worth a second thread, and large
+SHAPES = [(5, 3), (700, 10), (20_000, 10), (1_500, 100), (40, 5_000), (2, 128_256)]
+
+
+def per_row(x: Array, labels: Array, **options: Any) -> dict[str, Array]:
+    """Everything that has one entry or one row for each sample."""
+    targets = np.abs(x) / 7
+    return {
+        "softmax": fsm.softmax(x, **options),
+        "log_softmax": fsm.log_softmax(x, **options),
+        "logsumexp": fsm.logsumexp(x, **options),
+        "masked": fsm.softmax(x, where=x > -1, **options),
+        "grad": fsm.cross_entropy_grad(x, labels, reduction="sum", **options),
+        "grad of soft": fsm.cross_entropy_grad(x, targets, reduction="sum", **options),
+        "losses": fsm.cross_entropy(x, labels, reduction="none", **options),
+        "losses of soft": fsm.cross_entropy(x, targets, reduction="none", **options),
+        "hess": fsm.cross_entropy_grad_hess(x, labels, **options)[1],
+        "softmax_backward": fsm.softmax_backward(targets, x, **options),
+        "log_softmax_backward": fsm.log_softmax_backward(targets, -abs(x), **options),
+    }
+
+
+def reduced(x: Array, labels: Array, **options: Any) -> dict[str, Any]:
+    """Everything that is summed over the samples."""
+    loss, mean_grad = fsm.cross_entropy_value_and_mean_grad(x, labels, **options)
+    value, grad = fsm.cross_entropy_value_and_grad(x, labels, **options)
+    return {
+        "cross_entropy": fsm.cross_entropy(x, labels, **options),
+        "mean_grad": fsm.cross_entropy_mean_grad(x, labels, **options),
+        "value_and_mean_grad": np.append(mean_grad, loss),
+        "value_and_grad": np.append(grad.ravel(), value),
+        "soft": fsm.cross_entropy_mean_grad(x, np.abs(x), **options),
+    }
+
+
+def assert_same_bits(actual: dict[str, Any], expected: dict[str, Any], where: Any) -> None:
+    for name, value in expected.items():
+        a, b = np.asarray(actual[name]), np.asarray(value)
+        assert a.tobytes() == b.tobytes(), f"{name}, {where}"
+
+
+def problem(shape: tuple[int, int], dtype: str) -> tuple[Array, Array]:
+    generator = cases.rng("bits", shape)
+    x = (generator.standard_normal(shape) * 4).astype(dtype)
+    return x, generator.integers(0, shape[1], shape[0])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_any_number_of_threads(backend: Variant, dtype: str, shape: tuple[int, int]) -> None:
+    x, labels = problem(shape, dtype)
+    expected: dict[str, Any] = {}
+    for num_threads in THREADS if shape[0] * shape[1] < 210_000 else (1, 2, 5):
+        options: dict[str, Any] = {"backend": backend.name, "num_threads": num_threads}
+        actual = per_row(x, labels, **options) | reduced(x, labels, **options)
+        expected = expected or actual
+        assert_same_bits(actual, expected, f"{num_threads} threads")
+
+
+@pytest.mark.parametrize("shape", [(12, 60_000), (20_000, 12)])
+def test_any_number_of_threads_along_the_first_axis(
+    backend: Variant, dtype: str, shape: tuple[int, int]
+) -> None:
+    x, labels = problem(shape[::-1], dtype)
+    x = np.ascontiguousarray(x.T)
+    expected: dict[str, Any] = {}
+    for num_threads in (1, 2, 5):
+        options: dict[str, Any] = {"axis": 0, "backend": backend.name, "num_threads": num_threads}
+        loss, mean_grad = fsm.cross_entropy_value_and_mean_grad(x, labels, **options)
+        actual = {
+            "softmax": fsm.softmax(x, **options),
+            "grad": fsm.cross_entropy_grad(x, labels, **options),
+            "losses": fsm.cross_entropy(x, labels, reduction="none", **options),
+            "loss": loss,
+            "mean_grad": mean_grad,
+        }
+        expected = expected or actual
+        assert_same_bits(actual, expected, f"{num_threads} threads")
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 3, 4, 5, 7, 8, 9, 10, 16, 17, 31, 33, 64, 100, 1000])
+def test_batch_and_position(backend: Variant, dtype: str, num_classes: int) -> None:
+    """A row alone, in batches of any size, first, last or between others."""
+    rows = 41 if num_classes < 1000 else 9
+    x, labels = problem((rows, num_classes), dtype)
+    whole = per_row(x, labels, backend=backend.name)
+    starts = range(rows) if rows < 10 else (0, 1, 2, 3, 7, 8, 15, 16, 17, 30, 40)
+    for start in starts:
+        for length in (1, 2, 3, 5, 8, 13, 16, 24):
+            part = slice(start, start + length)
+            actual = per_row(x[part], labels[part], backend=backend.name)
+            expected = {name: value[part] for name, value in whole.items()}
+            assert_same_bits(actual, expected, f"rows {start} to {start + length}")
+    single = fsm.softmax(x[0], backend=backend.name)
+    assert single.tobytes() == whole["softmax"][0].tobytes()
+    blocks = fsm.softmax(x[: rows - 1].reshape(2, -1, num_classes), backend=backend.name)
+    assert blocks.tobytes() == whole["softmax"][: rows - 1].tobytes()
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 10, 16, 33, 100, 1000])
+def test_neighbours(backend: Variant, dtype: str, num_classes: int) -> None:
+    """What the other rows hold, however extreme, does not show."""
+    x, labels = problem((17, num_classes), dtype)
+    expected = per_row(x, labels, backend=backend.name)
+    top = np.finfo(dtype).max
+    for value in (np.nan, np.inf, -np.inf, top, -top, -150.0, 1e6, 1e-40):
+        for step in (2, 5):
+            spoilt = x.copy()
+            spoilt[::step] = value
+            spoilt[::step, -1] = 0
+            kept = np.arange(17) % step > 0
+            actual = per_row(spoilt, labels, backend=backend.name)
+            assert_same_bits(
+                {name: result[kept] for name, result in actual.items()},
+                {name: result[kept] for name, result in expected.items()},
+                f"beside {value}",
+            )
+
+
+def placed(x: Array, offset: int) -> Array:
+    """A copy that begins `offset` bytes after a multiple of 64."""
+    memory = np.zeros(x.nbytes + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + offset
+    copy = memory[start : start + x.nbytes].view(x.dtype).reshape(x.shape)
+    copy[...] = x
+    return copy
+
+
+@pytest.mark.parametrize("num_classes", [3, 10, 17, 64, 1000])
+def test_alignment_and_in_place(backend: Variant, dtype: str, num_classes: int) -> None:
+    x, labels = problem((23, num_classes), dtype)
+    expected = per_row(x, labels, backend=backend.name) | reduced(x, labels, backend=backend.name)
+    for offset in (0, 4, 8, 12, 16, 20, 28, 32, 36, 48, 60):
+        if offset % x.itemsize:
+            continue
+        mine = placed(x, offset)
+        results = per_row(mine, labels, backend=backend.name)
+        results |= reduced(mine, labels, backend=backend.name)
+        assert_same_bits(results, expected, f"offset {offset}")
+        for function in (fsm.softmax, fsm.log_softmax):
+            out = placed(x, offset)
+            function(out, out=out, backend=backend.name)
+            assert out.tobytes() == expected[function.__name__].tobytes()
+        out = placed(x, (offset + 4 * x.itemsize) % 64)
+        fsm.softmax(mine, out=out, backend=backend.name)
+        assert out.tobytes() == expected["softmax"].tobytes()
+        fsm.cross_entropy_grad(mine, labels, out=mine, reduction="sum", backend=backend.name)
+        assert mine.tobytes() == expected["grad"].tobytes()
+
+
+@pytest.mark.parametrize("num_classes", [3, 10, 16, 100, 1000])
+def test_padded_rows(backend: Variant, dtype: str, num_classes: int) -> None:
+    """Rows with gaps between them, and backwards."""
+    x, labels = problem((19, num_classes), dtype)
+    expected = per_row(x, labels, backend=backend.name)
+    for padding in (1, 3, 16):
+        memory = np.full((19, num_classes + padding), np.nan, dtype)
+        view = memory[:, :num_classes]
+        view[...] = x
+        assert_same_bits(per_row(view, labels, backend=backend.name), expected, "padded")
+    backwards = per_row(x[::-1], labels[::-1], backend=backend.name)
+    turned = {name: value[::-1] for name, value in expected.items()}
+    assert_same_bits(backwards, turned, "backwards")
+
+
+def test_repeated_calls(backend: Variant, dtype: str) -> None:
+    x, labels = problem((5_000, 40), dtype)
+    expected = per_row(x, labels, backend=backend.name) | reduced(x, labels, backend=backend.name)
+    for _ in range(5):
+        results = per_row(x, labels, backend=backend.name)
+        results |= reduced(x, labels, backend=backend.name)
+        assert_same_bits(results, expected, "again")
+
+
+def test_value_and_gradient_are_those_of_the_single_functions(backend: Variant, dtype: str) -> None:
+    calls: list[Callable[..., Any]] = [
+        fsm.cross_entropy_value_and_grad,
+        fsm.cross_entropy_value_and_mean_grad,
+    ]
+    singles: list[Callable[..., Any]] = [fsm.cross_entropy_grad, fsm.cross_entropy_mean_grad]
+    for shape in SHAPES[:4]:
+        x, labels = problem(shape, dtype)
+        for both, single in zip(calls, singles, strict=True):
+            loss, gradient = both(x, labels, backend=backend.name)
+            alone = single(x, labels, backend=backend.name)
+            assert gradient.tobytes() == alone.tobytes()
+            assert loss == fsm.cross_entropy(x, labels, backend=backend.name)

@@ -1,0 +1,286 @@
+"""Many threads at once, calls within workers, and processes that fork."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import os
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import fastsoftmax as fsm
+
+from . import cases
+from .subprocesses import run_python
+from .variants import INSTALLED, Variant
+
+Array = npt.NDArray[Any]
+
+# above the size from which a call spreads over threads
+ROWS, CLASSES = 6_000, 40
+
+
+def problem(seed: int, dtype: str = "float32") -> tuple[Array, Array]:
+    generator = cases.rng("threads", seed)
+    x = (generator.standard_normal((ROWS, CLASSES)) * 4).astype(dtype)
+    return x, generator.integers(0, CLASSES, ROWS)
+
+
+def everything(x: Array, labels: Array, **options: Any) -> bytes:
+    loss, grad = fsm.cross_entropy_value_and_grad(x, labels, **options)
+    results = (
+        fsm.softmax(x, **options),
+        fsm.log_softmax(x.T, axis=0, **options),
+        grad,
+        fsm.cross_entropy_mean_grad(x, labels, **options),
+        loss,
+    )
+    return b"".join(result.tobytes() for result in results)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 4])
+def test_many_threads_at_once(backend: Variant, num_threads: int) -> None:
+    """Each with logits of its own, all calling at the same moment."""
+    problems = [problem(seed) for seed in range(6)]
+    options: dict[str, Any] = {"backend": backend.name, "num_threads": num_threads}
+    expected = [everything(*each, **options) for each in problems]
+    barrier = threading.Barrier(len(problems))
+
+    def work(number: int) -> list[bytes]:
+        barrier.wait()
+        return [everything(*problems[number], **options) for _ in range(4)]
+
+    with concurrent.futures.ThreadPoolExecutor(len(problems)) as pool:
+        for number, results in enumerate(pool.map(work, range(len(problems)))):
+            assert all(result == expected[number] for result in results)
+
+
+def test_shared_input(backend: Variant) -> None:
+    x, labels = problem(0)
+    x.flags.writeable = False
+    options: dict[str, Any] = {"backend": backend.name, "num_threads": 2}
+    expected = everything(x, labels, **options)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(everything, x, labels, **options) for _ in range(16)]
+        assert all(future.result() == expected for future in futures)
+
+
+def test_calls_from_workers_of_a_pool_that_wait_for_each_other(backend: Variant) -> None:
+    """A call within a worker, whose result the outer one waits for."""
+    x, labels = problem(0)
+    options: dict[str, Any] = {"backend": backend.name, "num_threads": 2}
+    expected = everything(x, labels, **options)
+    with concurrent.futures.ThreadPoolExecutor(4) as inner:
+
+        def outer(_: int) -> bool:
+            first = everything(x, labels, **options)
+            second = inner.submit(everything, x, labels, **options).result()
+            return first == second == expected
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(outer, range(8)))
+
+
+def test_different_backends_and_sizes_at_once() -> None:
+    x, labels = problem(0)
+    small, few = x[:5], labels[:5]
+
+    def work(number: int) -> bool:
+        name = INSTALLED[number % len(INSTALLED)]
+        with fsm.use_backend(name), fsm.use_num_threads(1 + number % 3):
+            return all(
+                everything(x, labels) == large[name] and everything(small, few) == little[name]
+                for _ in range(3)
+            )
+
+    large = {name: everything(x, labels, backend=name) for name in INSTALLED}
+    little = {name: everything(small, few, backend=name) for name in INSTALLED}
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(work, range(12)))
+
+
+def test_threads_that_come_and_go(backend: Variant) -> None:
+    x, labels = problem(0)
+    options: dict[str, Any] = {"backend": backend.name, "num_threads": 2}
+    expected = everything(x, labels, **options)
+    results: list[bytes] = []
+    for _ in range(20):
+        thread = threading.Thread(
+            target=lambda: results.append(everything(x, labels, **options)), daemon=True
+        )
+        thread.start()
+        thread.join()
+    assert results == [expected] * 20
+
+
+@pytest.mark.parametrize("name", [n for n in INSTALLED if n != "numpy"])
+def test_the_gil_is_released(name: str) -> None:
+    """Another thread runs Python while one long call works."""
+    x = np.zeros((60_000, 200), np.float32)
+    out = np.empty_like(x)
+    fsm.softmax(x, out=out, backend=name, num_threads=1)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1.0)  # nobody is asked to hand over the GIL within this time
+    try:
+        ticks: list[float] = []
+        stop = threading.Event()
+
+        def count() -> None:
+            while not stop.is_set():
+                ticks.append(time.perf_counter())
+                time.sleep(0.0005)
+
+        counter = threading.Thread(target=count)
+        counter.start()
+        begin = time.perf_counter()
+        for _ in range(8):
+            fsm.softmax(x, out=out, backend=name, num_threads=1)
+        end = time.perf_counter()
+        stop.set()
+        counter.join()
+    finally:
+        sys.setswitchinterval(interval)
+    during = [tick for tick in ticks if begin < tick < end]
+    assert len(during) >= 10, (len(during), end - begin)
+
+
+PRELUDE = """
+    import os, sys, threading, warnings
+    import numpy as np, fastsoftmax as f
+    # Python itself warns of forking with threads, from 3.12
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+    x = (np.arange(240_000, dtype=np.float32) % 37).reshape(6000, 40)
+    labels = np.arange(6000) % 40
+    def everything():
+        loss, grad = f.cross_entropy_value_and_grad(x, labels)
+        mean_grad = f.cross_entropy_mean_grad(x, labels)
+        return b"".join(a.tobytes() for a in (f.softmax(x), grad, mean_grad, loss))
+"""
+
+installed_backends = pytest.mark.parametrize("name", INSTALLED)
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+
+
+def run_with(name: str, script: str) -> str:
+    environment: dict[str, str | None] = {
+        "FASTSOFTMAX_BACKEND": name,
+        "FASTSOFTMAX_NUM_THREADS": "3",
+    }
+    return run_python(PRELUDE + script, environment=environment).stdout.strip()
+
+
+@needs_fork
+@installed_backends
+def test_fork(name: str) -> None:
+    """After threads were used: in the child, in the parent again, and in a grandchild."""
+    script = """
+    expected = everything()
+    for generation in range(3):
+        child = os.fork()
+        if child == 0:
+            assert everything() == expected
+            grandchild = os.fork()
+            if grandchild == 0:
+                os._exit(0 if everything() == expected else 1)
+            status = os.waitpid(grandchild, 0)[1]
+            os._exit(0 if everything() == expected and status == 0 else 1)
+        assert everything() == expected
+        assert os.waitpid(child, 0)[1] == 0
+    print("done")
+    """
+    assert run_with(name, script) == "done"
+
+
+@needs_fork
+@installed_backends
+def test_fork_while_another_thread_computes(name: str) -> None:
+    script = """
+    expected = everything()
+    stop = threading.Event()
+    def busy():
+        while not stop.is_set():
+            everything()
+    threads = [threading.Thread(target=busy) for _ in range(2)]
+    for thread in threads: thread.start()
+    for _ in range(10):
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if everything() == expected else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    stop.set()
+    for thread in threads: thread.join()
+    print("done")
+    """
+    assert run_with(name, script) == "done"
+
+
+@installed_backends
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_multiprocessing(name: str, method: str, tmp_path: Path) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this platform has no {method}")
+    main = tmp_path / "main.py"  # a file, which the workers import
+    main.write_text(
+        textwrap.dedent(PRELUDE)
+        + textwrap.dedent(f"""
+            def work(_):
+                return everything()
+            if __name__ == "__main__":
+                import multiprocessing
+                expected = everything()
+                with multiprocessing.get_context({method!r}).Pool(2) as pool:
+                    assert pool.map(work, range(4)) == [expected] * 4
+                assert everything() == expected
+                print("done")
+        """)
+    )
+    environment: dict[str, str | None] = {
+        "FASTSOFTMAX_BACKEND": name,
+        "FASTSOFTMAX_NUM_THREADS": "2",
+    }
+    assert run_python(main, environment=environment).stdout.strip() == "done"
+
+
+@installed_backends
+def test_interpreter_exit(name: str) -> None:
+    """While a daemon thread is in the middle of a call, and from an exit handler."""
+    script = """
+    import atexit
+    expected = everything()
+    atexit.register(lambda: print(everything() == expected, flush=True))
+    def busy():
+        while True:
+            everything()
+    threading.Thread(target=busy, daemon=True).start()
+    """
+    assert run_with(name, script) == "True"
+
+
+@installed_backends
+def test_keyboard_interrupt(name: str) -> None:
+    """A signal during a long call: the process lives and computes on."""
+    script = """
+    import signal
+    expected = everything()
+    if hasattr(signal, "setitimer"):
+        def handler(*args):
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            while True:
+                everything()
+        except KeyboardInterrupt:
+            pass
+    assert everything() == expected
+    print("done")
+    """
+    assert run_with(name, script) == "done"

@@ -1,0 +1,43 @@
+"""The backends to be tested, and why one of them cannot be."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A backend, with one instruction set of the compiled one."""
+
+    name: str
+    instruction_set: str | None = None
+    missing: str | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}-{self.instruction_set}" if self.instruction_set else self.name
+
+    @property
+    def required(self) -> bool:
+        return self.name in os.environ.get("FASTSOFTMAX_TEST_REQUIRE", "").split(",")
+
+
+def _discover() -> tuple[Variant, ...]:
+    found: list[Variant] = []
+    try:
+        extension = importlib.import_module("fastsoftmax._c")
+    except ImportError as error:
+        found.append(Variant("c", missing=f"the extension is not built ({error})"))
+    else:
+        found.extend(Variant("c", name) for name in extension.instruction_sets())
+    missing = None if importlib.util.find_spec("numba") else "numba is not installed"
+    found.append(Variant("numba", missing=missing))
+    found.append(Variant("numpy"))
+    return tuple(found)
+
+
+VARIANTS = _discover()
+INSTALLED = tuple(dict.fromkeys(v.name for v in VARIANTS if not v.missing))
