@@ -1,0 +1,158 @@
+"""The ``numba`` backend: plain functions on checked arrays, over the kernels in numba_kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._typing import Array, BoolArray, Float64Array
+from .numba_kernels.backward import LOG_SOFTMAX_BACKWARD, SOFTMAX_BACKWARD
+from .numba_kernels.cross_entropy import CROSS_ENTROPY
+from .numba_kernels.hessian import GRAD_HESS, HESSIANS
+from .numba_kernels.labels import CHECK_LABELS
+from .numba_kernels.probabilities import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
+from .numba_kernels.run import Plan, combine
+
+__all__ = [
+    "NAME",
+    "NATIVE_HALF",
+    "check_labels",
+    "cross_entropy",
+    "grad_hess",
+    "log_softmax",
+    "log_softmax_backward",
+    "logsumexp",
+    "softmax",
+    "softmax_backward",
+]
+
+NAME = "numba"
+NATIVE_HALF = False
+
+# Arrays of length 0 stand for those that are not there: None would be a type of its own, and the
+# kernels be compiled for every combination.
+_NO_MASK: Array = np.empty((0, 0, 0), np.uint8)
+_NO_LABELS: dict[int, Array] = {4: np.empty((0, 0), np.int32), 8: np.empty((0, 0), np.int64)}
+_NO_WEIGHT = np.empty(0)
+_NO_SAMPLE_WEIGHT = np.empty((0, 0))
+_NO_ROWS: dict[int, Array] = {
+    4: np.empty((0, 0, 0), np.float32),
+    8: np.empty((0, 0, 0), np.float64),
+}
+_NO_LOSSES: dict[int, Array] = {4: np.empty((0, 0), np.float32), 8: np.empty((0, 0), np.float64)}
+
+
+def _mask(where: BoolArray | None) -> Array:
+    return _NO_MASK if where is None else where.view(np.uint8)
+
+
+def _labels(labels: Array | None) -> tuple[Array, Array]:
+    if labels is None:
+        return _NO_LABELS[4], _NO_LABELS[8]
+    return (labels, _NO_LABELS[8]) if labels.itemsize == 4 else (_NO_LABELS[4], labels)
+
+
+def softmax(x: Array, where: BoolArray | None, out: Array, num_threads: int) -> None:
+    Plan(x, num_threads).run(SOFTMAX, x, _mask(where), out)
+
+
+def log_softmax(x: Array, where: BoolArray | None, out: Array, num_threads: int) -> None:
+    Plan(x, num_threads).run(LOG_SOFTMAX, x, _mask(where), out)
+
+
+def logsumexp(x: Array, where: BoolArray | None, out: Array, num_threads: int) -> None:
+    Plan(x, num_threads).run(LOGSUMEXP, x, _mask(where), out)
+
+
+def softmax_backward(grad_output: Array, output: Array, out: Array, num_threads: int) -> None:
+    Plan(grad_output, num_threads).run(SOFTMAX_BACKWARD, grad_output, output, out)
+
+
+def log_softmax_backward(grad_output: Array, output: Array, out: Array, num_threads: int) -> None:
+    Plan(grad_output, num_threads).run(LOG_SOFTMAX_BACKWARD, grad_output, output, out)
+
+
+def check_labels(
+    labels: Array,
+    num_classes: int,
+    ignore_index: int | None,
+    weight: Float64Array | None,
+    sample_weight: Float64Array | None,
+) -> tuple[int, int, float]:
+    """Return (first label out of range or -1, labels that count, their total weight)."""
+    summary: tuple[int, int, float] = CHECK_LABELS.version(labels.itemsize)(
+        labels,
+        num_classes - 1,
+        ignore_index is not None,
+        ignore_index or 0,
+        _NO_WEIGHT if weight is None else weight,
+        _NO_SAMPLE_WEIGHT if sample_weight is None else sample_weight,
+    )
+    return summary
+
+
+def cross_entropy(
+    logits: Array,
+    labels: Array | None,
+    probabilities: Array | None,
+    weight: Float64Array | None,
+    sample_weight: Float64Array | None,
+    ignore_index: int | None,
+    label_smoothing: float,
+    divisor: float,
+    losses: Array | None,
+    grad: Array | None,
+    mean_grad: Float64Array | None,
+    want_loss: bool,
+    num_threads: int,
+) -> float:
+    """Write what is asked for of the losses and gradients; return the total loss over divisor."""
+    want_mean_grad = mean_grad is not None
+    plan = Plan(logits, num_threads, want_mean_grad)
+    chunk_loss, chunk_mean = plan.sums(want_mean_grad)
+    size = logits.itemsize
+    plan.run(
+        CROSS_ENTROPY,
+        logits,
+        *_labels(labels),
+        _NO_ROWS[size] if probabilities is None else probabilities,
+        _NO_WEIGHT if weight is None else weight,
+        _NO_SAMPLE_WEIGHT if sample_weight is None else sample_weight,
+        ignore_index is not None,
+        ignore_index or 0,
+        label_smoothing,
+        divisor,
+        want_loss or losses is not None,
+        _NO_LOSSES[size] if losses is None else losses,
+        _NO_ROWS[size] if grad is None else grad,
+        chunk_loss,
+        chunk_mean,
+    )
+    means = _NO_WEIGHT if mean_grad is None else mean_grad
+    loss = combine(chunk_loss, chunk_mean, means, divisor)
+    return loss if want_loss else 0.0
+
+
+def grad_hess(
+    logits: Array,
+    labels: Array | None,
+    probabilities: Array | None,
+    sample_weight: Float64Array | None,
+    hessian: str,
+    grad: Array,
+    hess: Array,
+    num_threads: int,
+) -> None:
+    """Write the gradient and the diagonal of the Hessian, or what stands for it."""
+    size = logits.itemsize
+    Plan(logits, num_threads).run(
+        GRAD_HESS,
+        logits,
+        *_labels(labels),
+        _NO_ROWS[size] if probabilities is None else probabilities,
+        _NO_WEIGHT,
+        _NO_SAMPLE_WEIGHT if sample_weight is None else sample_weight,
+        HESSIANS[hessian],
+        _NO_LOSSES[size],
+        grad,
+        hess,
+    )

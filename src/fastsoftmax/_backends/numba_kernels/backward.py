@@ -1,0 +1,179 @@
+"""Vector-Jacobian products of softmax and log_softmax."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .block import NO_VECTOR, accumulate, row_maxima, transform
+from .compilation import Kernel, jitted
+from .exponential import shift_for, shifted_exp
+from .job import CHUNKS, ArrayJob, array_type, goes_across, next_range, no_view, shape_of, view_of
+from .memory import keep, load_as_many, load_lanes, store
+from .pack import close_output, next_block, open_output, open_view
+from .real import headroom, lanes_of
+from .rows import cut_scratch, factors_of, scratch_bytes
+from .staging import Bool, Int, Pointer, Wide, staged
+from .sums import Sum, acc_add, acc_add_product, mul_pair, sum_times
+from .words import is_finite, select, splat, to_float64, to_real
+
+__all__ = ["LOG_SOFTMAX_BACKWARD", "SOFTMAX_BACKWARD"]
+
+
+@staged
+def open_job(grad_output: Any, output: Any, out: Any) -> ArrayJob:
+    shape, view = shape_of(grad_output), view_of(grad_output)
+    across = goes_across(shape, view, ends_in_loss=False)
+    return ArrayJob(shape, across, view, view_of(output), view_of(out))
+
+
+class Inputs(NamedTuple):
+    g: Pointer
+    output: Pointer
+
+
+@staged
+def product_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
+    g = load_lanes(c.g, offset, lanes, 0)
+    return acc_add_product(acc, g, load_lanes(c.output, offset, lanes, 0))
+
+
+@staged
+def sum_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
+    g = load_lanes(c.g, offset, lanes, 0)
+    return acc_add(acc, g, splat(g, 0))
+
+
+# --- softmax ---------------------------------------------------------------------------------
+
+
+class Backward(NamedTuple):
+    g: Pointer
+    output: Pointer
+    hi: Wide
+    lo: Wide
+
+
+@staged
+def softmax_backward_step(c: Any, offset: Int, lanes: Int) -> Wide:
+    """p (g - sum g p)"""
+    g, p = load_lanes(c.g, offset, lanes, 0), load_lanes(c.output, offset, lanes, 0)
+    return p * (g - c.hi - c.lo)
+
+
+@staged
+def backward_of(g: Pointer, p: Pointer, total: Any) -> Backward:
+    hi = to_real(g, total.hi)
+    lo = to_real(g, total.hi - to_float64(hi) + total.lo)
+    return Backward(g, p, hi, select(is_finite(hi), lo, 0))
+
+
+@jitted
+def softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
+    sample = begin
+    while sample < end:
+        b = next_block(job.shape, s.x, job.across, sample, end)
+        g = open_view(job.shape, job.input, b, s.x, no_view(s), 0.0)
+        p = open_view(job.shape, job.other, b, s.y, no_view(s), 0.0)
+        e = open_output(job.shape, job.out, b, s.e)
+        total = accumulate(b, s.partial, product_step, Inputs(g, p), NO_VECTOR)
+        transform(b, softmax_backward_step, backward_of(g, p, total), e)
+        close_output(job.shape, job.out, b, e, no_view(s), 0.0)
+        sample += b.rows
+
+
+# --- log_softmax -----------------------------------------------------------------------------
+
+
+class LogBackward(NamedTuple):
+    g: Pointer
+    output: Pointer
+    shift: Any
+    power: Wide
+    hi: Wide
+    lo: Wide
+
+
+@staged
+def log_softmax_backward_step(c: Any, offset: Int, lanes: Int) -> Wide:
+    """g - e^output sum g"""
+    e, _ = shifted_exp(load_lanes(c.output, offset, lanes, -np.inf), c.shift)
+    return load_lanes(c.g, offset, lanes, 0) - mul_pair(e * c.power, c.hi, c.lo)
+
+
+@staged
+def store_shift(s: Any, shift: Any) -> None:
+    store(s.doubles, 0, to_float64(shift.shift))
+    store(s.doubles2, 0, shift.exponent - headroom(s.x))
+
+
+@staged
+def scaled_sum(s: Any, total: Any) -> Sum:
+    return sum_times(total, load_as_many(s.x, s.doubles, 0))
+
+
+@jitted
+def unscaled(b: Any, s: Any, shift: Any, total: Any) -> Any:
+    """The sum times what makes up for the shift.
+
+    The exponentials come times 2^(headroom - N) e^-shift.
+    """
+    store_shift(s, shift)
+    for i in range(lanes_of(s.x)):
+        s.doubles[i] = math.ldexp(math.exp(s.doubles[i]), int(s.doubles2[i]))
+    return scaled_sum(s, total)
+
+
+@jitted
+def log_softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
+    sample = begin
+    while sample < end:
+        b = next_block(job.shape, s.x, job.across, sample, end)
+        output = open_view(job.shape, job.other, b, s.y, no_view(s), 0.0)
+        g = open_view(job.shape, job.input, b, s.x, no_view(s), 0.0)
+        e = open_output(job.shape, job.out, b, s.e)
+        shift = shift_for(row_maxima(b, output))
+        total = accumulate(b, s.partial, sum_step, Inputs(g, output), NO_VECTOR)
+        f = factors_of(s, unscaled(b, s, shift, total))
+        c = LogBackward(g, output, shift, f.power, f.hi, f.lo)
+        transform(b, log_softmax_backward_step, c, e)
+        close_output(job.shape, job.out, b, e, no_view(s), 0.0)
+        sample += b.rows
+
+
+# --- the kernels -----------------------------------------------------------------------------
+
+
+def softmax_backward(grad_output: Any, output: Any, out: Any, chunk: int, next_chunk: Any) -> None:
+    job = open_job(grad_output, output, out)
+    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    s = cut_scratch(job, memory)
+    begin, end, _ = next_range(job, chunk, next_chunk)
+    while begin < end:
+        softmax_backward_rows(job, begin, end, s)
+        begin, end, _ = next_range(job, chunk, next_chunk)
+    keep(memory)
+
+
+def log_softmax_backward(
+    grad_output: Any, output: Any, out: Any, chunk: int, next_chunk: Any
+) -> None:
+    job = open_job(grad_output, output, out)
+    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    s = cut_scratch(job, memory)
+    begin, end, _ = next_range(job, chunk, next_chunk)
+    while begin < end:
+        log_softmax_backward_rows(job, begin, end, s)
+        begin, end, _ = next_range(job, chunk, next_chunk)
+    keep(memory)
+
+
+def _signature(real: Any) -> tuple[Any, ...]:
+    rows = array_type(real, 3, True)
+    return rows, rows, array_type(real, 3, False), *CHUNKS
+
+
+SOFTMAX_BACKWARD = Kernel(softmax_backward, _signature)
+LOG_SOFTMAX_BACKWARD = Kernel(log_softmax_backward, _signature)

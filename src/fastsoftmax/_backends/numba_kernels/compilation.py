@@ -1,0 +1,93 @@
+"""How the kernels are compiled: when first called, once a dtype, and kept on disk if possible."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import Any, TypeVar, cast
+
+from .numba_api import codegen_target, is_jit_disabled, njit, types, versions
+
+__all__ = ["Kernel", "jitted"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+if is_jit_disabled:
+    raise ImportError("NUMBA_DISABLE_JIT is set, but the kernels need the compiler; unset it")
+
+
+def jitted(function: Function) -> Function:
+    """Decorate a function that kernels call."""
+    compile_when_called = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return cast(Function, compile_when_called(function))
+
+
+class Kernel:
+    """A function to be called from Python, in one version a dtype.
+
+    A version takes arrays of any layout, read-only or not: they are declared to be of any strides,
+    and it is called below Numba's own choice among signatures, which would compile one for each
+    combination of layouts. The caller vouches for numbers of axes and dtypes.
+
+    Parameters
+    ----------
+    body : function
+        What is compiled.
+    signature : callable
+        The types of its arguments, given the Numba type float32 or float64.
+    """
+
+    def __init__(
+        self, body: Callable[..., Any], signature: Callable[[Any], tuple[Any, ...]]
+    ) -> None:
+        self._body = body
+        self._signature = signature
+        self._versions: dict[int, Callable[..., Any]] = {}
+
+    def version(self, itemsize: int) -> Callable[..., Any]:
+        """Return the function for float32 (4) or float64 (8)."""
+        try:
+            return self._versions[itemsize]
+        except KeyError:
+            return self._versions.setdefault(itemsize, self._compile(itemsize))
+
+    def dispatcher(self, itemsize: int, on_disk: bool = True) -> Any:
+        """Return Numba's own object for a version, compiled or read from disk.
+
+        Its name says all that the machine code depends on, of which Numba's cache on its own looks
+        at the one source file and the signature. That also keeps processes that fill the cache at
+        the same time from taking each other's code.
+        """
+        real = types.float32 if itemsize == 4 else types.float64
+        name = f"{self._body.__name__}_{real.name}"
+        body = cast(FunctionType, self._body)
+        function = FunctionType(body.__code__, body.__globals__, name)
+        function.__qualname__ = f"{name}_{_digest()}"
+        function.__module__ = body.__module__
+        dispatcher = njit(nogil=True, error_model="numpy", cache=on_disk)(function)
+        dispatcher.compile(self._signature(real))
+        return dispatcher
+
+    def _compile(self, itemsize: int) -> Callable[..., Any]:
+        try:
+            dispatcher = self.dispatcher(itemsize)
+        except Exception:
+            # No directory to write to, a full disk, a damaged file: the cache is never what a call
+            # fails for. An error in the kernel itself is raised again here.
+            dispatcher = self.dispatcher(itemsize, on_disk=False)
+        (compiled,) = dispatcher.overloads.values()
+        return cast(Callable[..., Any], compiled.entry_point)
+
+
+@cache
+def _digest() -> str:
+    """Return a short name for the sources, the compiler and the CPU that it compiles for."""
+    digest = hashlib.sha256()
+    for part in (*versions, *codegen_target()):
+        digest.update(part.encode() + b"\0")
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]

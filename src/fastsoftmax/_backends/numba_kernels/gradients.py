@@ -1,0 +1,268 @@
+"""The losses and gradients of a block's rows, over targets of either kind.
+
+L = sum_k y_k (lse - f_k), and dL/df_k = Y p_k - y_k with Y = sum y. Written so that nothing cancels
+in a confident row: lse - f_k = (M - f_k) + log(1 + rest / top), two terms that are not negative,
+and at one class of each row, the target of a label or else the argmax, p - 1 is taken as minus the
+others' share.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .block import NO_VECTOR, accumulate, row_maxima, row_values, transform
+from .compilation import jitted
+from .memory import load_lanes, store
+from .real import distance_unit
+from .rows import (
+    exponentials_of,
+    factors_of,
+    find_peaks,
+    log_of_rest,
+    scale_rows,
+    sum_of_all,
+    take_powers,
+)
+from .staging import Bool, Int, Pointer, Wide, staged
+from .sums import (
+    Sum,
+    acc_add,
+    acc_add_product,
+    mul_pair,
+    sum_error,
+    sum_negative,
+    sum_plus,
+    sum_product,
+    sum_quotient,
+    sum_times,
+    sum_value,
+)
+from .targets import blank_ignored, is_dense, read_targets
+from .words import fma, is_finite, select, splat, to_float64, to_real
+
+__all__ = ["put", "work_rows", "write_gradient"]
+
+
+class DenseSums(NamedTuple):
+    total: Any  # Y
+    below: Any  # sum y (M - f)
+
+
+class BelowMaximum(NamedTuple):
+    x: Pointer
+    y: Pointer
+    maximum: Wide  # times distance_unit
+
+
+@staged
+def total_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
+    y = load_lanes(c.y, offset, lanes, 0)
+    return acc_add(acc, y, splat(y, 0))
+
+
+@staged
+def below_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
+    y, f = load_lanes(c.y, offset, lanes, 0), load_lanes(c.x, offset, lanes, 0)
+    # In a small unit, since M - f may overflow where a small y would bring it back.
+    below = fma(-f, distance_unit(f), c.maximum)
+    # Nothing of a class at -inf counts as 0.
+    return acc_add_product(acc, y, select(y == 0, 0, below))
+
+
+@staged
+def below_maximum_of(x: Pointer, y: Pointer, m: Wide) -> Any:
+    return BelowMaximum(x, y, m * distance_unit(x))
+
+
+@staged
+def dense_sums_of(x: Pointer, total: Any, below: Any) -> Any:
+    unit = 1 / distance_unit(x)  # a power of two: exact
+    return DenseSums(total, Sum(below.hi * unit, below.lo * unit))
+
+
+@jitted
+def sum_dense(job: Any, b: Any, s: Any, x: Pointer, y: Pointer, m: Wide) -> Any:
+    c = below_maximum_of(x, y, m)
+    total = accumulate(b, s.partial, total_step, c, NO_VECTOR)
+    below = total
+    if job.want_loss:
+        below = accumulate(b, s.partial, below_step, c, NO_VECTOR)
+    return dense_sums_of(x, total, below)
+
+
+@staged
+def no_dense_sums(m: Wide) -> Any:
+    zero = to_float64(m).like(0)
+    return DenseSums(Sum(zero, zero), Sum(zero, zero))
+
+
+# --- the end of the rows ---------------------------------------------------------------------
+
+
+class Work(NamedTuple):
+    """What is known of a block's rows before their gradient."""
+
+    t: Any
+    p: Any
+    d: Any
+    f_label: Wide
+    loss: Wide
+
+
+class Gradients(NamedTuple):
+    """The gradients of a block's rows, as row values."""
+
+    share: Any  # e times it is p, scaled as the gradient is
+    target: Wide  # y times it is subtracted
+    at: Wide  # the class treated apart...
+    apart: Wide  # ...and its gradient
+
+
+@staged
+def weight_of_labels(b: Any, s: Any) -> Wide:
+    """0 where a row is ignored."""
+    return row_values(b, s.x, s.sample_weight) * row_values(b, s.x, s.label_weight)
+
+
+@staged
+def label_losses(b: Any, s: Any, p: Any, f_label: Wide) -> Wide:
+    weight, log_rest = weight_of_labels(b, s), log_of_rest(p)
+    m, f = to_float64(p.maximum), to_float64(f_label)
+    below = m - f
+    loss = below + (log_rest + select(is_finite(below), sum_error(m, -f, below), 0))
+    # A weight of 0 leaves out even an infinite loss, but not a NaN.
+    return select(weight == 0, log_rest * 0, weight * loss)
+
+
+@staged
+def dense_losses(b: Any, s: Any, p: Any, d: Any, loss: Wide) -> Wide:
+    """`loss`, but for dense rows theirs."""
+    weight, log_rest = row_values(b, s.x, s.sample_weight), log_of_rest(p)
+    dense = weight * sum_value(sum_plus(d.below, sum_times(d.total, log_rest)))
+    return select(is_dense(b, s), select(weight == 0, log_rest * 0, dense), loss)
+
+
+def either(condition: Wide, yes: Any, no: Any) -> Any:
+    return Sum(select(condition, yes.hi, no.hi), select(condition, yes.lo, no.lo))
+
+
+def sum_of_others(p: Any, label: Wide, e_label: Any) -> Any:
+    """Probability 1 less a label's own, as a sum.
+
+    It is the sum without e_t where that is the largest; elsewhere the difference from `rest` is
+    harmless, since `top` is added, and e_t is no larger.
+    """
+    others = sum_plus(sum_plus(p.rest, sum_negative(e_label)), p.top)
+    return either(label == p.at, p.rest, others)
+
+
+@staged
+def label_gradients(job: Any, b: Any, s: Any, p: Any, f_label: Wide) -> Any:
+    e_label = exponentials_of(f_label, p.shift)
+    label = row_values(b, s.x, s.label)
+    scaled = weight_of_labels(b, s) / splat(p.top.hi, job.divisor)
+    everything = sum_of_all(p)
+    others = sum_quotient(sum_of_others(p, label, e_label), everything)
+    share = sum_quotient(Sum(scaled, scaled.like(0)), everything)
+    apart = 0 - sum_value(sum_times(others, scaled))
+    return Gradients(share, splat(s.x, 0), label, to_real(s.x, apart))
+
+
+def dense_at_peak(p: Any, everything: Any, total: Any, y: Wide) -> Any:
+    """Y p - y at the argmax.
+
+    From the others' share where p is more than half, so that 1 - p is not made by subtraction, and
+    as it stands where p is less, so that nothing is larger than p and y.
+    """
+    less_y = Sum(-y, y.like(0))
+    others = sum_product(total, sum_quotient(p.rest, everything))
+    from_rest = sum_plus(sum_plus(total, less_y), sum_negative(others))
+    from_top = sum_plus(sum_product(total, sum_quotient(p.top, everything)), less_y)
+    return either(p.rest.hi < p.top.hi, from_rest, from_top)
+
+
+@staged
+def dense_gradients(job: Any, b: Any, s: Any, p: Any, d: Any, y: Wide, g: Any) -> Any:
+    """`g`, but for dense rows theirs; y is their target at the argmax."""
+    is_row = is_dense(b, s)
+    scaled = row_values(b, s.x, s.sample_weight) / splat(p.top.hi, job.divisor)
+    everything = sum_of_all(p)
+    share = sum_quotient(sum_times(d.total, scaled), everything)
+    at_peak = dense_at_peak(p, everything, d.total, to_float64(y))
+    apart = sum_value(sum_times(at_peak, scaled))
+    return Gradients(
+        either(is_row, share, g.share),
+        select(is_row, to_real(s.x, scaled), g.target),
+        select(is_row, p.at, g.at),
+        select(is_row, to_real(s.x, apart), g.apart),
+    )
+
+
+@jitted
+def pick(b: Any, s: Any, values: Pointer, at: Wide) -> Wide:
+    """Each row's value at its class."""
+    store(s.places, 0, at)
+    for i in range(b.lanes):
+        s.reals[i] = values[s.places[i] * b.lanes + i]
+    return row_values(b, s.x, s.reals)
+
+
+@jitted
+def put(b: Any, s: Any, at: Wide, row: Wide, values: Pointer) -> None:
+    """Row values to each row's class."""
+    store(s.places, 0, at)
+    store(s.reals, 0, row)
+    for i in range(b.lanes):
+        values[s.places[i] * b.lanes + i] = s.reals[i]
+
+
+@jitted
+def work_rows(job: Any, b: Any, s: Any, x: Pointer, e: Pointer, want_gradient: bool) -> Any:
+    """Everything about a block up to the gradient; the exponentials go to `e` if it is wanted."""
+    t = read_targets(job, b, s)
+    if t.any_ignored:
+        x = blank_ignored(b, x, s)
+    f_label = pick(b, s, x, row_values(b, s.x, s.label))
+    m = row_maxima(b, x)
+    d = no_dense_sums(m)
+    if t.any_dense:
+        d = sum_dense(job, b, s, x, t.y, m)
+    p = find_peaks(b, s, x, m, e, want_gradient)
+    loss = p.top.hi
+    if job.want_loss:
+        loss = label_losses(b, s, p, f_label)
+        if t.any_dense:
+            loss = dense_losses(b, s, p, d, loss)
+    return Work(t, p, d, f_label, loss)
+
+
+# --- gradients -------------------------------------------------------------------------------
+
+
+class Gradient(NamedTuple):
+    e: Pointer
+    y: Pointer
+    hi: Wide
+    lo: Wide
+    target: Wide
+
+
+@staged
+def gradient_step(c: Any, offset: Int, lanes: Int) -> Wide:
+    share = mul_pair(load_lanes(c.e, offset, lanes, 0), c.hi, c.lo)
+    return fma(-load_lanes(c.y, offset, lanes, 0), c.target, share)
+
+
+@jitted
+def write_gradient(job: Any, b: Any, s: Any, e: Pointer, w: Any) -> None:
+    """`e` from exponentials to the gradient."""
+    g = label_gradients(job, b, s, w.p, w.f_label)
+    if w.t.any_dense:
+        y = pick(b, s, w.t.y, w.p.at)
+        g = dense_gradients(job, b, s, w.p, w.d, y, g)
+        f = factors_of(s, g.share)
+        take_powers(b, e, f)
+        transform(b, gradient_step, Gradient(e, w.t.y, f.hi, f.lo, g.target), e)
+    else:
+        scale_rows(b, e, factors_of(s, g.share))
+    put(b, s, g.at, g.apart, e)

@@ -1,0 +1,206 @@
+"""What a kernel is told: views of checked arrays and the options of one call."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .memory import as_uint8, count_up, data, lengths_of, offset_bytes, size_of, strides_of
+from .numba_api import types
+from .real import lanes_of, real_bytes
+from .staging import Bool, Int, Number, Pointer, staged
+from .words import choose, select
+
+__all__ = [
+    "CHUNKS",
+    "ArrayJob",
+    "Shape",
+    "TargetJob",
+    "View",
+    "array_type",
+    "goes_across",
+    "next_range",
+    "no_view",
+    "open_target_job",
+    "sample_at",
+    "sample_offset",
+    "shape_of",
+    "target_types",
+    "vector_view",
+    "view_of",
+]
+
+MOST_ACROSS = 1 << 30
+"""Classes that lanes of 32 bits can count."""
+
+
+class Shape(NamedTuple):
+    """Samples (outer, inner) by classes."""
+
+    outer: Int
+    inner: Int
+    classes: Int
+
+
+class View(NamedTuple):
+    """An array of such a shape; strides in bytes, of any sign."""
+
+    exists: Bool
+    data: Pointer
+    outer: Int
+    inner: Int
+    classes: Int
+
+
+class ArrayJob(NamedTuple):
+    """The job of an operation from arrays to an array."""
+
+    shape: Any
+    across: Bool  # whether rows go across the lanes
+    input: Any
+    other: Any  # the second input: a mask, or the output of a backward operation
+    out: Any
+
+
+class Labels(NamedTuple):
+    """Views of labels of either width, of which one exists."""
+
+    int32: Any
+    int64: Any
+
+
+class TargetJob(NamedTuple):
+    """The job of an operation on logits with targets."""
+
+    shape: Any
+    across: Bool
+    input: Any
+    labels: Any
+    have_labels: Bool
+    other: Any  # probabilities as targets
+    class_weight: Any
+    sample_weight: Any
+    has_ignore_index: Bool
+    ignore_index: Int
+    label_smoothing: Number
+    divisor: Number
+    want_loss: Bool
+    want_mean_grad: Bool
+    losses: Any
+    out: Any
+    hess: Any
+    hessian: Int
+
+
+# --- views -----------------------------------------------------------------------------------
+
+
+def shape_of(array: Any) -> Shape:
+    return Shape(*lengths_of(array))
+
+
+def view_of(array: Any) -> View:
+    """An array (A, B, K) or (A, B) as a view; one of length 0 stands for none."""
+    strides = strides_of(array)
+    classes = strides[2] if len(strides) == 3 else 0
+    return View(size_of(array) != 0, data(array), strides[0], strides[1], classes)
+
+
+def vector_view(array: Any) -> View:
+    """An array (K,) without gaps as a view."""
+    return View(size_of(array) != 0, data(array), 0, 0, 0)
+
+
+@staged
+def no_view(s: Any) -> View:
+    """In place of a mask where an operation takes none."""
+    return View(False, as_uint8(s.x), 0, 0, 0)
+
+
+@staged
+def sample_offset(shape: Any, view: Any, sample: Int) -> Int:
+    """Where a sample begins in a view, in bytes."""
+    return choose(
+        shape.outer == 1,
+        lambda: sample * view.inner,
+        lambda: sample // shape.inner * view.outer + sample % shape.inner * view.inner,
+    )
+
+
+@staged
+def sample_at(shape: Any, view: Any, sample: Int) -> Pointer:
+    return offset_bytes(view.data, sample_offset(shape, view, sample))
+
+
+def goes_across(shape: Any, view: Any, ends_in_loss: bool) -> Bool:
+    """Whether rows go across the lanes. The bits are the same either way, so the choice is free.
+
+    Rows up to some length fill the vectors better so; a row along them pays for its own start and
+    end, the more where there is a loss. Measured.
+    """
+    lanes, size = lanes_of(view.data), real_bytes(view.data)
+    few = shape.outer * shape.inner < lanes // 2  # most lanes would be empty
+    longest = select(few, shape.classes.like(2 * lanes), (32 if ends_in_loss else 8) * lanes)
+    in_columns = (view.classes != size) & (view.inner == size) & (shape.inner >= lanes)
+    return (shape.classes <= longest) | (in_columns & (shape.classes < MOST_ACROSS))
+
+
+# --- arguments -------------------------------------------------------------------------------
+
+
+def array_type(element: Any, axes: int, is_input: bool) -> Any:
+    return types.Array(element, axes, "A", readonly=is_input)
+
+
+CHUNKS = (types.intp, types.Array(types.int64, 1, "C"))
+"""The types of a kernel's last arguments: samples a chunk, and the number of the next."""
+
+
+@staged
+def next_range(job: Any, chunk: Int, next_chunk: Any) -> tuple[Int, Int, Int]:
+    """Take a chunk of samples that no thread has taken: begin, end and number.
+
+    When there is none left, it is an empty one.
+    """
+    number, samples = count_up(next_chunk), job.shape.outer * job.shape.inner
+    begin, end = number * chunk, (number + 1) * chunk
+    return begin, select(end < samples, end, samples), number
+
+
+def target_types(real: Any) -> tuple[Any, ...]:
+    """The types of the first arguments of a kernel with targets."""
+    return (
+        array_type(real, 3, True),  # logits
+        array_type(types.int32, 2, True),  # labels
+        array_type(types.int64, 2, True),
+        array_type(real, 3, True),  # probabilities
+        array_type(types.float64, 1, True),  # class_weight
+        array_type(types.float64, 2, True),  # sample_weight
+    )
+
+
+@staged
+def open_target_job(inputs: Any, ignore: Any, numbers: Any, want: Any, outputs: Any) -> TargetJob:
+    logits, labels32, labels64, probabilities, class_weight, sample_weight = inputs
+    shape, view = shape_of(logits), view_of(logits)
+    labels = Labels(view_of(labels32), view_of(labels64))
+    losses, out, hess = map(view_of, outputs)
+    return TargetJob(
+        shape=shape,
+        across=goes_across(shape, view, ends_in_loss=True),
+        input=view,
+        labels=labels,
+        have_labels=labels.int32.exists | labels.int64.exists,
+        other=view_of(probabilities),
+        class_weight=vector_view(class_weight),
+        sample_weight=view_of(sample_weight),
+        has_ignore_index=ignore[0],
+        ignore_index=ignore[1],
+        label_smoothing=numbers[0],
+        divisor=numbers[1],
+        hessian=numbers[2],
+        want_loss=want[0],
+        want_mean_grad=want[1],
+        losses=losses,
+        out=out,
+        hess=hess,
+    )

@@ -1,0 +1,177 @@
+"""softmax, log_softmax and logsumexp."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .block import row_maxima, transform
+from .compilation import Kernel, jitted
+from .exponential import shift_for
+from .job import (
+    CHUNKS,
+    ArrayJob,
+    array_type,
+    goes_across,
+    next_range,
+    sample_offset,
+    shape_of,
+    view_of,
+)
+from .memory import keep, load_lanes, set_element_at, store
+from .numba_api import types
+from .pack import close_output, next_block, open_output, open_view
+from .rows import (
+    cut_scratch,
+    factors_of,
+    find_peaks,
+    log_of_rest,
+    scale_rows,
+    scratch_bytes,
+    sum_exponentials,
+)
+from .staging import Bool, Int, Pointer, Wide, staged
+from .sums import Sum, sum_quotient
+from .words import is_finite, select, to_float64, to_real
+
+__all__ = ["LOGSUMEXP", "LOG_SOFTMAX", "SOFTMAX"]
+
+
+@staged
+def open_job(x: Any, where: Any, out: Any) -> ArrayJob:
+    shape, view = shape_of(x), view_of(x)
+    across = goes_across(shape, view, ends_in_loss=False)
+    return ArrayJob(shape, across, view, view_of(where), view_of(out))
+
+
+@staged
+def open_log_job(x: Any, where: Any, out: Any) -> ArrayJob:
+    job = open_job(x, where, out)
+    return job._replace(across=goes_across(job.shape, job.input, ends_in_loss=True))
+
+
+@staged
+def inverse_of(m: Wide, total: Any) -> Sum:
+    one = select(is_finite(m), total.hi.like(1), np.nan)
+    return sum_quotient(Sum(one, total.hi.like(0)), total)
+
+
+@jitted
+def softmax_rows(job: Any, begin: int, end: int, s: Any) -> None:
+    sample = begin
+    while sample < end:
+        b = next_block(job.shape, s.x, job.across, sample, end)
+        x = open_view(job.shape, job.input, b, s.x, job.other, -np.inf)
+        e = open_output(job.shape, job.out, b, s.e)
+        m = row_maxima(b, x)
+        total = sum_exponentials(b, s, x, e, shift_for(m))
+        scale_rows(b, e, factors_of(s, inverse_of(m, total)))
+        close_output(job.shape, job.out, b, e, job.other, 0.0)
+        sample += b.rows
+
+
+class LogScaling(NamedTuple):
+    x: Pointer
+    maximum: Wide
+    log_rest: Wide
+
+
+@staged
+def log_scaling_of(x: Pointer, p: Any) -> LogScaling:
+    return LogScaling(x, p.maximum, to_real(x, log_of_rest(p)))
+
+
+@staged
+def log_step(c: Any, offset: Int, lanes: Int) -> Wide:
+    return load_lanes(c.x, offset, lanes, 0) - c.maximum - c.log_rest
+
+
+@jitted
+def log_softmax_rows(job: Any, begin: int, end: int, s: Any) -> None:
+    """(x - M) - log(1 + rest / top): two terms of one sign."""
+    sample = begin
+    while sample < end:
+        b = next_block(job.shape, s.x, job.across, sample, end)
+        x = open_view(job.shape, job.input, b, s.x, job.other, -np.inf)
+        e = open_output(job.shape, job.out, b, s.e)
+        p = find_peaks(b, s, x, row_maxima(b, x), e, False)
+        transform(b, log_step, log_scaling_of(x, p), e)
+        close_output(job.shape, job.out, b, e, job.other, -np.inf)
+        sample += b.rows
+
+
+@staged
+def store_logsumexp(s: Any, p: Any) -> None:
+    m = to_float64(p.maximum)
+    store(s.doubles, 0, select(is_finite(m), m + log_of_rest(p), m))
+
+
+@jitted
+def has_nan(b: Any, x: Pointer, row: int) -> Bool:
+    found = False
+    for k in range(b.classes):
+        found |= np.isnan(x[k * b.lanes + row])
+    return found
+
+
+@jitted
+def logsumexp_rows(job: Any, begin: int, end: int, s: Any) -> None:
+    sample = begin
+    while sample < end:
+        b = next_block(job.shape, s.x, job.across, sample, end)
+        x = open_view(job.shape, job.input, b, s.x, job.other, -np.inf)
+        store_logsumexp(s, find_peaks(b, s, x, row_maxima(b, x), s.e, False))
+        for i in range(b.rows):
+            value = s.doubles[i]
+            # An infinite maximum is the result, unless there is a NaN.
+            if not is_finite(value) and has_nan(b, x, i):
+                value = np.nan
+            set_element_at(job.out.data, sample_offset(job.shape, job.out, sample + i), value)
+        sample += b.rows
+
+
+# --- the kernels: chunk after chunk, as long as there is one that no thread has taken -----------
+
+
+def softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
+    job = open_job(x, where, out)
+    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    s = cut_scratch(job, memory)
+    begin, end, _ = next_range(job, chunk, next_chunk)
+    while begin < end:
+        softmax_rows(job, begin, end, s)
+        begin, end, _ = next_range(job, chunk, next_chunk)
+    keep(memory)
+
+
+def log_softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
+    job = open_log_job(x, where, out)
+    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    s = cut_scratch(job, memory)
+    begin, end, _ = next_range(job, chunk, next_chunk)
+    while begin < end:
+        log_softmax_rows(job, begin, end, s)
+        begin, end, _ = next_range(job, chunk, next_chunk)
+    keep(memory)
+
+
+def logsumexp(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
+    job = open_log_job(x, where, out)
+    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    s = cut_scratch(job, memory)
+    begin, end, _ = next_range(job, chunk, next_chunk)
+    while begin < end:
+        logsumexp_rows(job, begin, end, s)
+        begin, end, _ = next_range(job, chunk, next_chunk)
+    keep(memory)
+
+
+def _signature(real: Any, out_axes: int) -> tuple[Any, ...]:
+    x, where = array_type(real, 3, True), array_type(types.uint8, 3, True)
+    return x, where, array_type(real, out_axes, False), *CHUNKS
+
+
+SOFTMAX = Kernel(softmax, lambda real: _signature(real, 3))
+LOG_SOFTMAX = Kernel(log_softmax, lambda real: _signature(real, 3))
+LOGSUMEXP = Kernel(logsumexp, lambda real: _signature(real, 2))

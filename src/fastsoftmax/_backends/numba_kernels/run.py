@@ -1,0 +1,96 @@
+"""Samples in chunks, whose number and length depend on the shape alone, and their sums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..._typing import Array, Float64Array
+from .compilation import Kernel, jitted
+from .losses import UNIT_OF_HUGE
+from .numba_api import types
+from .parallel import run_in_threads
+from .staging import Number
+from .sums import sum_error
+from .words import is_finite
+
+__all__ = ["Plan", "combine"]
+
+CHUNK_ELEMENTS = 32768
+"""A chunk's logits stay in cache between their kernel's passes."""
+MOST_MEAN_CHUNKS = 64
+"""Each has a mean gradient of its own in memory."""
+WORTH_A_THREAD = 1 << 18
+"""Elements: below this handing work to another Python thread costs more than it saves."""
+ROWS_ACROSS = 16
+"""Chunks are whole blocks, where rows lie across the lanes."""
+MEAN_PITCH = 16
+"""A chunk's mean gradient in memory is whole vectors."""
+
+
+class Plan:
+    """How the samples of one call are cut up."""
+
+    __slots__ = ("chunk", "chunks", "classes", "itemsize", "threads")
+
+    def __init__(self, x: Array, num_threads: int, want_mean_grad: bool = False) -> None:
+        outer, inner, self.classes = x.shape
+        self.itemsize = x.itemsize
+        samples = outer * inner
+        chunk = CHUNK_ELEMENTS // self.classes + 1
+        if want_mean_grad:
+            chunk = max(chunk, samples // MOST_MEAN_CHUNKS + 1)
+        if want_mean_grad or chunk > 1 or x.strides[2] not in (4, 8):
+            chunk = -(-chunk // ROWS_ACROSS) * ROWS_ACROSS
+        self.chunk = chunk
+        self.chunks = -(-samples // chunk)
+        is_worth = samples * self.classes >= WORTH_A_THREAD
+        self.threads = min(num_threads, self.chunks) if is_worth else 1
+
+    def run(self, kernel: Kernel, *args: Any) -> None:
+        """Call a kernel, its chunks' length and the counter that threads share added."""
+        work = kernel.version(self.itemsize)
+        run_in_threads(work, (*args, self.chunk, np.zeros(1, np.int64)), self.threads)
+
+    def sums(self, want_mean_grad: bool) -> tuple[Float64Array, Float64Array]:
+        """Return where the chunks put their losses and mean gradients."""
+        pitch = -(-self.classes // MEAN_PITCH) * MEAN_PITCH
+        mean_shape = (2, self.chunks, pitch) if want_mean_grad else (0, 0, 0)
+        return np.empty((self.chunks, 4)), np.empty(mean_shape)
+
+
+@jitted
+def add_up(hi: Any, lo: Any) -> Number:
+    total = 0.0
+    lost = 0.0
+    for i in range(hi.size):
+        before = total
+        total += hi[i]
+        lost = lost + (sum_error(before, hi[i], total) + lo[i]) if is_finite(total) else 0.0
+    return total + lost
+
+
+def combine_chunks(chunk_loss: Any, chunk_mean: Any, mean_grad: Any, divisor: float) -> Number:
+    for k in range(mean_grad.size):
+        mean_grad[k] = add_up(chunk_mean[0, :, k], chunk_mean[1, :, k])
+    common = add_up(chunk_loss[:, 0], chunk_loss[:, 1]) / divisor
+    huge = add_up(chunk_loss[:, 2], chunk_loss[:, 3])
+    return common if huge == 0 else common + huge * (UNIT_OF_HUGE / divisor)
+
+
+def _signature(real: Any) -> tuple[Any, ...]:
+    sums = types.Array(types.float64, 2, "C")
+    means = types.Array(types.float64, 3, "C")
+    return sums, means, types.Array(types.float64, 1, "C"), types.float64
+
+
+_COMBINE = Kernel(combine_chunks, _signature)
+
+
+def combine(
+    chunk_loss: Float64Array, chunk_mean: Float64Array, mean_grad: Float64Array, divisor: float
+) -> float:
+    """Fill the mean gradient and return the loss over the divisor, from the chunks' in order."""
+    loss: float = _COMBINE.version(8)(chunk_loss, chunk_mean, mean_grad, divisor)
+    return loss

@@ -1,0 +1,265 @@
+"""Sums: LANES of them at a time, and numbers kept to twice the precision as two float64, hi + lo.
+
+Nothing here branches: what is said of a number goes for vectors of them, one a row.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .compilation import jitted
+from .memory import load_as_many, store
+from .real import bits_of, lanes_of
+from .staging import Int, Pointer, Wide, staged
+from .words import (
+    fma,
+    fold_lanes,
+    from_bits,
+    has_fma,
+    is_finite,
+    select,
+    splat,
+    to_bits,
+    to_float64,
+    to_real,
+)
+
+__all__ = [
+    "Accumulator",
+    "Sum",
+    "acc_add",
+    "acc_add_product",
+    "acc_zero",
+    "fold_acc",
+    "fold_rows",
+    "fold_sum",
+    "mul_pair",
+    "sum_error",
+    "sum_into",
+    "sum_log1p",
+    "sum_negative",
+    "sum_of",
+    "sum_plus",
+    "sum_product",
+    "sum_quotient",
+    "sum_times",
+    "sum_value",
+]
+
+SPLITTER = float.fromhex("0x1.0000002p27")
+LN2_HI = float.fromhex("0x1.62e42fefa4p-1")
+LN2_LO = float.fromhex("-0x1.8432a1b0e2p-43")
+
+
+@staged
+def sum_error(a: Any, b: Any, total: Any) -> Any:
+    """a + b is exactly `total`, its rounded value, plus the result (Knuth's two-sum)."""
+    b_part = total - a
+    return (a - (total - b_part)) + (b - b_part)
+
+
+def upper_bits(a: Any) -> Any:
+    """The upper half of a's bits (Veltkamp's splitting)."""
+    c = a * SPLITTER
+    return c - (c - a)
+
+
+def product_error(a: Any, b: Any, product: Any) -> Any:
+    """What a b of float64, rounded to `product`, left out (Dekker's product)."""
+    if has_fma():
+        return fma(a, b, -product)
+    a_hi, b_hi = upper_bits(a), upper_bits(b)
+    a_lo, b_lo = a - a_hi, b - b_hi
+    return ((a_hi * b_hi - product) + a_hi * b_lo + a_lo * b_hi) + a_lo * b_lo
+
+
+def mul_pair(a: Wide, hi: Wide, lo: Wide) -> Wide:
+    """a (hi + lo), rounded once but for the last terms' own rounding."""
+    if has_fma():
+        return fma(a, hi, a * lo)
+    if bits_of(a) == 32:
+        return to_real(a, to_float64(a) * (to_float64(hi) + to_float64(lo)))
+    product = a * hi
+    return product + (product_error(a, hi, product) + a * lo)
+
+
+# --- numbers kept to twice the precision -----------------------------------------------------
+
+
+class Sum(NamedTuple):
+    """hi + lo."""
+
+    hi: Any
+    lo: Any
+
+
+def if_finite(a: Any, yes: Any, no: Any) -> Any:
+    """Infinities and NaN stay as they are; an error term would make NaN of both."""
+    return select(is_finite(a), yes, no)
+
+
+def sum_value(a: Any) -> Any:
+    return a.hi + a.lo
+
+
+def sum_of(hi: Any, lo: Any) -> Sum:
+    total = hi + lo
+    return Sum(total, if_finite(total, sum_error(hi, lo, total), 0))
+
+
+def sum_plus(a: Any, b: Any) -> Sum:
+    total = a.hi + b.hi
+    return sum_of(total, if_finite(total, sum_error(a.hi, b.hi, total) + (a.lo + b.lo), 0))
+
+
+def sum_negative(a: Any) -> Sum:
+    return Sum(-a.hi, -a.lo)
+
+
+def sum_product(a: Any, b: Any) -> Sum:
+    product = a.hi * b.hi
+    error = product_error(a.hi, b.hi, product) + (a.hi * b.lo + a.lo * b.hi)
+    return sum_of(product, if_finite(product, error, 0))
+
+
+def sum_times(a: Any, b: Any) -> Sum:
+    return sum_product(a, Sum(b, b.like(0)))
+
+
+def sum_quotient(a: Any, b: Any) -> Sum:
+    quotient = a.hi / b.hi
+    product = quotient * b.hi
+    rest = (a.hi - product) - product_error(quotient, b.hi, product)
+    return sum_of(quotient, if_finite(quotient, (rest + (a.lo - quotient * b.lo)) / b.hi, 0))
+
+
+LOG1P_EVEN = tuple(
+    map(float.fromhex, ("0x1.2f0bc36828acdp-3", "0x1.74664537fbd72p-3", "0x1.24924942190e9p-2"))
+)
+LOG1P_ODD = tuple(
+    map(float.fromhex, ("0x1.39a118e58a77bp-3", "0x1.c71c51ea109a2p-3", "0x1.999999997fab3p-2"))
+)
+LOG1P_FIRST = float.fromhex("0x1.5555555555593p-1")
+ROOT_OF_HALF = 0x3FE6A09E667F3BCD
+TWO_TO_52 = 0x4330000000000000
+
+
+def sum_log1p(a: Any) -> Any:
+    """log(1 + a) for a >= 0.
+
+    u = 1 + a is 2^k m with m within a factor of sqrt 2 of 1, and log m = f - (f^2 / 2 - s (f^2 / 2
+    + z R(z))) with f = m - 1, s = f / (2 + f) and z = s^2: the series of 2 artanh s, but that f
+    itself, exact, stands apart. R is minimax, to 2^-59 of the logarithm. What u's rounding left out
+    of 1 + a is added as a tangent.
+    """
+    one = a.hi.like(1)
+    u = one + a.hi
+    left_out = sum_error(one, a.hi, u) + a.lo
+    bits = to_bits(u)
+    exponent = (bits - ROOT_OF_HALF) >> 52
+    k = from_bits(exponent | TWO_TO_52) - 2.0**52
+    f = from_bits(bits - (exponent << 52)) - 1
+    s = f / (2 + f)
+    z = s * s
+    z2 = z * z
+    even, odd = ((c[0] * z2 + c[1]) * z2 + c[2] for c in (LOG1P_EVEN, LOG1P_ODD))
+    r = (even * z + odd) * z + LOG1P_FIRST
+    half_square = 0.5 * f * f
+    curve = s * (half_square + z * r) + (k * LN2_LO + left_out / u)
+    return if_finite(a.hi, k * LN2_HI + (f - (half_square - curve)), a.hi)
+
+
+# --- LANES sums ------------------------------------------------------------------------------
+
+
+class Accumulator(NamedTuple):
+    """A sum a lane, in float64, and what rounding took from its terms, in the element type."""
+
+    sum: Wide
+    residual: Wide
+
+
+@staged
+def acc_zero(like: Any) -> Accumulator:
+    zero = splat(like, 0)
+    return Accumulator(to_float64(zero), zero)
+
+
+def acc_add(acc: Any, a: Wide, residual: Wide) -> Accumulator:
+    wide = to_float64(a)
+    total = acc.sum + wide
+    if bits_of(a) == 64:
+        residual = sum_error(acc.sum, wide, total) + residual
+    return Accumulator(total, acc.residual + residual)
+
+
+def acc_add_product(acc: Any, a: Wide, b: Wide) -> Accumulator:
+    if bits_of(a) == 32:
+        return Accumulator(fma(to_float64(a), to_float64(b), acc.sum), acc.residual)
+    product = a * b
+    return acc_add(acc, product, product_error(a, b, product))
+
+
+def fold(like: Any, a: Any, b: Any) -> Any:
+    """a + b of two vectors of sums each."""
+    total, rest = a[0] + b[0], a[1] + b[1]
+    if bits_of(like) == 64:
+        # float32 needs no more: float64 has bits to spare.
+        rest = rest + sum_error(a[0], b[0], total)
+    return total, rest
+
+
+def finished(hi: Any, lo: Any) -> Sum:
+    return sum_of(hi, if_finite(hi, lo, 0))
+
+
+def fold_sum(like: Any, a: Any) -> Sum:
+    """The lanes' sums added up, in halves."""
+    return finished(*fold_lanes((a.hi, a.lo), lambda first, second: fold(like, first, second)))
+
+
+@staged
+def fold_acc(acc: Any) -> Sum:
+    """The same, again in each lane."""
+    hi, lo = fold_sum(acc.residual, Sum(acc.sum, to_float64(acc.residual)))
+    return Sum(splat(acc.sum, hi), splat(acc.sum, lo))
+
+
+@staged
+def fold_into(like: Pointer, hi: Pointer, lo: Pointer, to: Int, other: Int) -> None:
+    a, b = ((load_as_many(like, hi, at), load_as_many(like, lo, at)) for at in (to, other))
+    total, rest = fold(like, a, b)
+    store(hi, to, total)
+    store(lo, to, rest)
+
+
+@staged
+def finished_rows(like: Pointer, hi: Pointer, lo: Pointer) -> Sum:
+    return finished(load_as_many(like, hi, 0), load_as_many(like, lo, 0))
+
+
+@jitted
+def fold_rows(like: Pointer, hi: Pointer, lo: Pointer, used: int) -> Any:
+    """LANES vectors of sums in memory added up, in halves, as the lanes of one are added up.
+
+    Vectors from `used` on are 0 and are not read.
+    """
+    lanes = lanes_of(like)
+    half = lanes // 2
+    while half > 0:
+        if half < used:
+            for i in range(min(used - half, half)):
+                fold_into(like, hi, lo, i * lanes, (i + half) * lanes)
+            used = half
+        half //= 2
+    return finished_rows(like, hi, lo)
+
+
+@staged
+def sum_into(hi: Pointer, lo: Pointer, index: Int, a: Wide) -> None:
+    """hi + lo += a for LANES sums in memory."""
+    before, wide = load_as_many(a, hi, index), to_float64(a)
+    total = before + wide
+    if bits_of(a) == 64:
+        store(lo, index, load_as_many(a, lo, index) + sum_error(before, wide, total))
+    store(hi, index, total)

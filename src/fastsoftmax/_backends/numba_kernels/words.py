@@ -1,0 +1,283 @@
+"""The words that kernels are written in: instructions on numbers and vectors.
+
+A kernel sees the machine as vectors of 64 bytes of its element type, whatever the registers are:
+LLVM splits them as it must. What is summed in which order, and so every bit of a result, is then
+the same on every CPU that fuses multiply and add, and the same as the C kernels'.
+
+Where a word needs to be told the element type, it is given something `like` it: a number, a vector
+or a pointer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .numba_api import cgutils, codegen_target, ir, types
+from .staging import (
+    Bool,
+    Int,
+    Lanes,
+    Number,
+    Value,
+    Wide,
+    element_of,
+    llvm_type,
+    staged,
+    with_element,
+)
+
+__all__ = [
+    "absolute",
+    "any_lane",
+    "bits_of",
+    "call_llvm",
+    "choose",
+    "first_lane",
+    "fma",
+    "fold_lanes",
+    "from_bits",
+    "has_fma",
+    "index_from",
+    "iota",
+    "is_finite",
+    "lanes_of",
+    "line_like",
+    "llvm_suffix",
+    "maximum",
+    "pow2",
+    "select",
+    "splat",
+    "splat_bool",
+    "splat_index",
+    "to_bits",
+    "to_float64",
+    "to_real",
+    "turned",
+]
+
+LINE_BITS = 512
+MANTISSA_BITS = {32: 23, 64: 52}
+REALS = {32: types.float32, 64: types.float64}
+INTEGERS = {32: types.int32, 64: types.int64}
+INT32 = ir.IntType(32)
+
+
+def call_llvm(like: Value, name: str, result: Any, *args: Any) -> Any:
+    """Call an intrinsic of LLVM."""
+    kind = ir.FunctionType(result, [arg.type for arg in args])
+    function = cgutils.get_or_insert_function(like.builder.module, kind, f"llvm.{name}")
+    return like.builder.call(function, args)
+
+
+def llvm_suffix(kind: Any) -> str:
+    """How LLVM writes a type in the name of an intrinsic."""
+    if isinstance(kind, ir.VectorType):
+        return f"v{kind.count}{llvm_suffix(kind.element)}"
+    return {ir.FloatType: "f32", ir.DoubleType: "f64"}.get(type(kind)) or f"i{kind.width}"
+
+
+def has_fma() -> bool:
+    """Whether multiply and add are one instruction on the CPU that is compiled for."""
+    triple, _, features = codegen_target()
+    is_x86 = triple.startswith(("x86_64", "amd64", "i386", "i686"))
+    return not is_x86 or "+fma" in features.split(",")
+
+
+# --- kinds -----------------------------------------------------------------------------------
+
+
+def _real(like: Value) -> Any:
+    return like.kind.dtype if isinstance(like.kind, types.CPointer) else element_of(like.kind)
+
+
+def line_like(like: Value) -> Lanes:
+    """The type of a kernel's vectors."""
+    if isinstance(like.kind, Lanes):
+        return like.kind
+    return Lanes(_real(like), LINE_BITS // _real(like).bitwidth)
+
+
+def _index_line(like: Value) -> Lanes:
+    line = line_like(like)
+    return Lanes(INTEGERS[line.element.bitwidth], line.count)
+
+
+@staged
+def bits_of(like: Any) -> int:
+    """32 for float32, 64 for float64."""
+    return int(_real(like).bitwidth)
+
+
+@staged
+def lanes_of(like: Any) -> int:
+    """How many lanes a kernel's vectors have."""
+    return line_like(like).count
+
+
+# --- making vectors --------------------------------------------------------------------------
+
+
+@staged
+def to_float64(a: Any) -> Any:
+    return a.to(types.float64)
+
+
+@staged
+def to_real(like: Any, a: Any) -> Any:
+    """float64 rounded to the element type of `like`."""
+    return a.to(_real(like))
+
+
+def _spread(line: Lanes, number: Value) -> Value:
+    builder, vector = number.builder, llvm_type(line)
+    blank = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(blank, number.llvm, INT32(0))
+    zeros = ir.Constant(ir.VectorType(INT32, line.count), [0] * line.count)
+    return number.new(builder.shuffle_vector(first, blank, zeros), line)
+
+
+@staged
+def splat(like: Any, number: Number) -> Wide:
+    """A number, rounded to the element type, in every lane."""
+    if not isinstance(number, Value):
+        return like.new(None, line_like(like)).like(number)
+    return _spread(line_like(like), number.to(_real(like)))
+
+
+@staged
+def splat_index(like: Any, number: Int) -> Wide:
+    """A whole number in every lane of a vector of numbers as wide as the element type."""
+    line = _index_line(like)
+    if not isinstance(number, Value):
+        return like.new(None, line).like(number)
+    return _spread(line, number.to(line.element))
+
+
+def splat_bool(like: Any, condition: Bool) -> Wide:
+    return _spread(Lanes(types.boolean, lanes_of(like)), condition)
+
+
+@staged
+def iota(like: Any) -> Wide:
+    """The whole numbers 0, 1, 2... along the lanes."""
+    line = _index_line(like)
+    return like.new(ir.Constant(llvm_type(line), list(range(line.count))), line)
+
+
+def index_from(like: Any, value: Wide) -> Wide:
+    """Lanes of whole numbers made as wide as the element type."""
+    return value.to(_index_line(like).element)
+
+
+# --- arithmetic ------------------------------------------------------------------------------
+
+
+@staged
+def fma(a: Any, b: Any, c: Any) -> Any:
+    """a b + c, rounded once where the CPU can."""
+    b, c = a.like(b), a.like(c)
+    if not has_fma():
+        return a * b + c
+    kind = a.llvm.type
+    return a.new(call_llvm(a, f"fma.{llvm_suffix(kind)}", kind, a.llvm, b.llvm, c.llvm))
+
+
+def absolute(a: Any) -> Any:
+    return a.new(call_llvm(a, f"fabs.{llvm_suffix(a.llvm.type)}", a.llvm.type, a.llvm))
+
+
+@staged
+def is_finite(a: Any) -> Bool:
+    return absolute(a) < float("inf")
+
+
+@staged
+def select(condition: Bool, yes: Any, no: Any) -> Any:
+    """The one or the other; of a vector lane by lane, if the condition is one too."""
+    yes, no = (yes, yes.like(no)) if isinstance(yes, Value) else (no.like(yes), no)
+    return yes.new(yes.builder.select(condition.llvm, yes.llvm, no.llvm))
+
+
+def choose(condition: Bool, yes: Callable[[], Value], no: Callable[[], Value]) -> Value:
+    """The one or the other, of which only that one is worked out."""
+    builder = condition.builder
+    with builder.if_else(condition.llvm) as (then, otherwise):
+        with then:
+            a, a_end = yes(), builder.basic_block
+        with otherwise:
+            b, b_end = no(), builder.basic_block
+    joined = builder.phi(a.llvm.type)
+    joined.add_incoming(a.llvm, a_end)
+    joined.add_incoming(b.llvm, b_end)
+    return a.new(joined)
+
+
+@staged
+def maximum(a: Any, b: Any) -> Any:
+    """a > b ? a : b, which is b where either is NaN."""
+    return select(a > b, a, b)
+
+
+@staged
+def any_lane(condition: Wide) -> Bool:
+    builder, count = condition.builder, condition.kind.count
+    mask = builder.bitcast(condition.llvm, ir.IntType(count))
+    return condition.new(builder.icmp_unsigned("!=", mask, mask.type(0)), types.boolean)
+
+
+def to_bits(a: Any) -> Any:
+    """The bits of numbers as whole numbers."""
+    kind = with_element(a.kind, INTEGERS[element_of(a.kind).bitwidth])
+    return a.new(a.builder.bitcast(a.llvm, llvm_type(kind)), kind)
+
+
+def from_bits(a: Any) -> Any:
+    kind = with_element(a.kind, REALS[element_of(a.kind).bitwidth])
+    return a.new(a.builder.bitcast(a.llvm, llvm_type(kind)), kind)
+
+
+def pow2(rounded: Wide, bits: Wide) -> Wide:
+    """2^(n + bits - bias) for the whole number n that the last bits of `rounded` are."""
+    return from_bits((to_bits(rounded) + bits) << MANTISSA_BITS[bits_of(rounded)])
+
+
+# --- between lanes ---------------------------------------------------------------------------
+
+
+def _shuffle(a: Wide, b: Wide, lanes: list[int]) -> Wide:
+    """Lanes of a, and of b, counted on from those of a."""
+    mask = ir.Constant(ir.VectorType(INT32, len(lanes)), lanes)
+    kind = Lanes(a.kind.element, len(lanes))
+    return a.new(a.builder.shuffle_vector(a.llvm, b.llvm, mask), kind)
+
+
+def _halves(a: Wide) -> tuple[Wide, Wide]:
+    lanes = list(range(a.kind.count))
+    half = a.kind.count // 2
+    return _shuffle(a, a, lanes[:half]), _shuffle(a, a, lanes[half:])
+
+
+def first_lane(a: Wide) -> Any:
+    return a.new(a.builder.extract_element(a.llvm, INT32(0)), a.kind.element)
+
+
+def fold_lanes(vectors: tuple[Wide, ...], join: Callable[..., tuple[Wide, ...]]) -> tuple[Any, ...]:
+    """All lanes of some vectors joined: their halves, the halves of those, and so on.
+
+    join takes the first halves and the second halves, each as a tuple.
+    """
+    while vectors[0].kind.count > 1:
+        first, second = zip(*map(_halves, vectors), strict=True)
+        vectors = join(first, second)
+    return tuple(map(first_lane, vectors))
+
+
+def turned(a: Wide, b: Wide, c: Wide, d: Wide) -> tuple[Wide, ...]:
+    """A square of four vectors of four lanes, its rows made columns."""
+    ab, cd = (_shuffle(*pair, [0, 4, 1, 5]) for pair in ((a, b), (c, d)))
+    ab2, cd2 = (_shuffle(*pair, [2, 6, 3, 7]) for pair in ((a, b), (c, d)))
+    first, second = [0, 1, 4, 5], [2, 3, 6, 7]
+    return tuple(
+        _shuffle(*pair, lanes) for pair in ((ab, cd), (ab2, cd2)) for lanes in (first, second)
+    )
