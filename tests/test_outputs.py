@@ -122,36 +122,33 @@ def test_overlapping_with_other_strides(backend: Variant, dtype: str, operation:
     np.testing.assert_allclose(square.T, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_output_on_weights_and_labels(backend: Variant) -> None:
-    """An output that overlaps any of the other inputs."""
-    f = array((6, 7), "float64")
-    labels = np.arange(6) % 7
-    memory = np.abs(array((60,), "float64"))
-    for start, stop, option in ((0, 7, "weight"), (10, 16, "sample_weight")):
-        plain = memory.copy()
-        options = {option: plain[start:stop].copy()}
-        expected = fsm.cross_entropy_grad(f, labels, backend=backend.name, **options)
-        out = plain[:42].reshape(6, 7)
-        options = {option: plain[start:stop]}
-        fsm.cross_entropy_grad(f, labels, out=out, backend=backend.name, **options)
-        np.testing.assert_array_equal(out, expected)
-    expected = fsm.cross_entropy_grad(f, labels, backend=backend.name)
-    buffer = np.zeros(42)
-    shared = buffer[:6].view(np.int64)
-    shared[:] = labels
-    out = buffer.reshape(6, 7)
-    fsm.cross_entropy_grad(f, shared, out=out, backend=backend.name)
-    np.testing.assert_array_equal(out, expected)
+@pytest.mark.parametrize("rows", [6, 3000])
+@pytest.mark.parametrize("name", ["weight", "sample_weight", "labels", "mask"])
+def test_output_on_the_other_inputs(backend: Variant, name: str, rows: int) -> None:
+    """Each of them at the start of the output's memory, where it is overwritten first."""
+    num_classes = 100
+    f = array((rows, num_classes), "float64")
+    inputs: dict[str, Array] = {
+        "weight": 1 + np.abs(f[0]),
+        "sample_weight": 1 + np.abs(f[:, 0]),
+        "labels": np.arange(rows) % num_classes,
+        "mask": f > -1,
+    }
 
+    def call(out: Array | None = None, **replaced: Array) -> Array:
+        given = inputs | replaced
+        if name == "mask":
+            return fsm.softmax(f, where=given["mask"], out=out, backend=backend.name)
+        options = {k: given[k] for k in ("weight", "sample_weight")}
+        labels = given["labels"]
+        return fsm.cross_entropy_grad(f, labels, out=out, backend=backend.name, **options)
 
-def test_output_on_the_mask(backend: Variant) -> None:
-    x = array((6, 8), "float32")
-    where = np.arange(48).reshape(6, 8) % 3 > 0
-    expected = fsm.softmax(x, where=where, backend=backend.name)
-    out = np.zeros((6, 8), np.float32)
-    shared = out.view(bool)[:, :8]
-    shared[...] = where
-    fsm.softmax(x, where=shared, out=out, backend=backend.name)
+    expected = call()
+    out = np.zeros_like(f)
+    own = inputs[name]
+    shared = out.reshape(-1).view(own.dtype)[: own.size].reshape(own.shape)
+    shared[...] = own
+    call(out, **{name: shared})
     np.testing.assert_array_equal(out, expected)
 
 

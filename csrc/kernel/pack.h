@@ -198,7 +198,8 @@ static inline size_t longest_across(const struct fsm_job *job) {
 static inline int goes_across(const struct fsm_job *job) {
     if (job->classes <= longest_across(job)) return 1;
     return !lies_along(job, &job->input) && job->input.inner == (ptrdiff_t)sizeof(real) &&
-           storage_bytes(job->storage) == sizeof(real) && job->inner >= LANES;
+           storage_bytes(job->storage) == sizeof(real) && job->inner >= LANES &&
+           job->classes <= INT32_MAX; /* a lane holds the number of a class */
 }
 
 static inline struct block next_block(const struct fsm_job *job, size_t sample, size_t end) {
