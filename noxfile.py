@@ -17,7 +17,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks, against those peers that are installed: ``nox -s bench -- --shapes 256x1000``."""
+    """The benchmarks, against the peers installed: ``nox -s bench -- --shapes=256x1000``."""
     session.install(".[bench,examples]")
     session.run("python", "-m", "pytest", "bench", *session.posargs)
 
