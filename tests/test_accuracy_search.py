@@ -74,6 +74,21 @@ def test_near_the_ends_of_the_reduced_range(backend: Variant, dtype: str) -> Non
         check(backend, x, f"multiples of log(2)/2, K={num_classes}")
 
 
+@pytest.mark.parametrize("num_classes", [2, 3, 5, 8, 33])
+def test_near_the_smallest_normal_number(backend: Variant, dtype: str, num_classes: int) -> None:
+    """Where what an intermediate result rounds may already be subnormal."""
+    generator = cases.rng("smallest normal", num_classes)
+    gap = -np.log(float(np.finfo(dtype).tiny))
+    rows = 150_000 // num_classes
+    for width in (1.5, 8.0):
+        x = generator.uniform(-3, 0, (rows, num_classes))
+        x[:, 1] = generator.uniform(-gap - width, -gap + width, rows)
+        x[:, 0] = 0
+        x[:, 2:] *= generator.choice([1, 5, 40], (rows, 1))
+        x += generator.choice([0.0, 40.0, -300.0], (rows, 1))
+        check(backend, x.astype(dtype), f"smallest normal ± {width:g}, K={num_classes}")
+
+
 def test_ties_and_near_ties(backend: Variant, dtype: str) -> None:
     generator = cases.rng("near ties")
     for num_classes in (2, 3, 4):
