@@ -34,12 +34,12 @@ enum {
 #else
 typedef double real;
 typedef int64_t real_bits;
-enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023, HEADROOM = 256, SAFE_EXPONENT = 700 };
+enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023, HEADROOM = 256, SAFE_EXPONENT = 500 };
 #define ROUND_TO_INTEGER 0x1.8p52
 #define LOG2E 0x1.71547652b82fep+0
 #define LARGEST_UNSHIFTED 2048.0
 #define LARGEST_REAL DBL_MAX
-#define LARGEST_FACTOR 0x1p700
+#define LARGEST_FACTOR 0x1p500
 #define DISTANCE_UNIT 0x1p-64 /* room too for the splitting of products */
 #endif
 

@@ -48,7 +48,7 @@ def largest_unshifted(like: Any) -> float:
 @staged
 def safe_exponent(like: Any) -> int:
     """Factors outside 2^±this are split before they are rounded to the element type."""
-    return 100 if bits_of(like) == 32 else 700
+    return 100 if bits_of(like) == 32 else 500
 
 
 @staged

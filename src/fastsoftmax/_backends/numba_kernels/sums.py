@@ -79,8 +79,11 @@ def mul_pair(a: Wide, hi: Wide, lo: Wide) -> Wide:
         return fma(a, hi, a * lo)
     if bits_of(a) == 32:
         return to_real(a, to_float64(a) * (to_float64(hi) + to_float64(lo)))
-    product = a * hi
-    return product + (product_error(a, hi, product) + a * lo)
+    # At 2^160 times its size, so that the error term of a small product is no subnormal.
+    up, down = 2.0**160, 2.0**-160
+    larger = hi * up
+    product = a * larger
+    return (product + (product_error(a, larger, product) + a * (lo * up))) * down
 
 
 # --- numbers kept to twice the precision -----------------------------------------------------
