@@ -98,6 +98,22 @@ def test_ties_and_near_ties(backend: Variant, dtype: str) -> None:
         check(backend, x, f"near ties, K={num_classes}")
 
 
+# logits of one row each, whose smallest probability that counts is just above the smallest normal
+FOUND: dict[str, list[list[float]]] = {
+    "float32": [
+        [-88.74048614501953, 41.678062438964844, 92.53187561035156, 5.853207588195801, 34.62725067138672],
+    ],
+    "float64": [
+        [-298.4615380719143, 335.29469936374505, 409.2498132009083, 370.4019357614829, 374.86261841385164],
+        [113.97418090543786, 648.9616855742688, 821.7795413381799, 582.2923105682222, 507.5265064927748],
+    ],
+}
+
+
+def test_rows_found_by_longer_searches(backend: Variant, dtype: str) -> None:
+    check(backend, np.array(FOUND[dtype], dtype), "found by search")
+
+
 def test_from_the_worst_rows_onwards(backend: Variant, dtype: str) -> None:
     """Keep the worst rows, move them by a few units in the last place, and keep the worst again."""
     generator = cases.rng("climb")
