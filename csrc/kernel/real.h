@@ -21,25 +21,31 @@ enum {
     EXPONENT_BIAS = 127,
     /* Exponentials are kept times 2^HEADROOM, so that none that matters is subnormal. */
     HEADROOM = 60,
-    /* Factors outside 2^±SAFE_EXPONENT, LARGEST_FACTOR and its inverse, are split before they are rounded. */
-    SAFE_EXPONENT = 100
+    /* Factors beyond these powers of two, SMALLEST_FACTOR and LARGEST_FACTOR, are split before they are rounded. */
+    SMALLEST_EXPONENT = -100,
+    LARGEST_EXPONENT = 30
 };
 #define ROUND_TO_INTEGER 0x1.8p23f /* added and taken away again, rounds to the nearest integer */
 #define LOG2E 0x1.715476p+0f
 /* Beyond this the maximum is subtracted first; see shift_for in exponential.h. */
 #define LARGEST_UNSHIFTED 256.0f
 #define LARGEST_REAL FLT_MAX
-#define LARGEST_FACTOR 0x1p100
+#define SMALLEST_FACTOR 0x1p-100
+#define LARGEST_FACTOR 0x1p30
+/* Products with factors are made so many times larger, so that no part of a small one is subnormal. */
+#define PRODUCT_SCALE 0x1p32f
 #define DISTANCE_UNIT 0x1p-1f
 #else
 typedef double real;
 typedef int64_t real_bits;
-enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023, HEADROOM = 256, SAFE_EXPONENT = 500 };
+enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023, HEADROOM = 256, SMALLEST_EXPONENT = -500, LARGEST_EXPONENT = 500 };
 #define ROUND_TO_INTEGER 0x1.8p52
 #define LOG2E 0x1.71547652b82fep+0
 #define LARGEST_UNSHIFTED 2048.0
 #define LARGEST_REAL DBL_MAX
+#define SMALLEST_FACTOR 0x1p-500
 #define LARGEST_FACTOR 0x1p500
+#define PRODUCT_SCALE 0x1p160
 #define DISTANCE_UNIT 0x1p-64 /* room too for the splitting of products */
 #endif
 

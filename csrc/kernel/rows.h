@@ -146,16 +146,17 @@ static inline void split_factor(struct factors *f, size_t row, struct fsm_sum fa
     int exponent;
     if (factor.hi == 0 || !isfinite(factor.hi)) return;
     (void)frexp(factor.hi, &exponent);
-    if (exponent <= SAFE_EXPONENT && exponent >= -SAFE_EXPONENT) return;
-    int taken = exponent > 0 ? exponent - SAFE_EXPONENT : exponent + SAFE_EXPONENT;
+    if (exponent <= LARGEST_EXPONENT && exponent >= SMALLEST_EXPONENT) return;
+    int taken = exponent > 0 ? exponent - LARGEST_EXPONENT : exponent - SMALLEST_EXPONENT;
     taken = taken < EXPONENT_BIAS ? taken : EXPONENT_BIAS;
     f->power[row] = (real)ldexp(1, taken);
     f->split = 1;
     factor.hi = ldexp(factor.hi, -taken);
     factor.lo = ldexp(factor.lo, -taken);
-    if (fabs(factor.hi) > LARGEST_REAL) {
+    const double largest = LARGEST_REAL / PRODUCT_SCALE;
+    if (fabs(factor.hi) > largest) {
         /* Beyond even that: 0 times it must still be 0. */
-        factor.hi = copysign(LARGEST_REAL, factor.hi);
+        factor.hi = copysign(largest, factor.hi);
         factor.lo = 0;
     }
     f->hi[row] = (real)factor.hi;
@@ -170,7 +171,7 @@ static inline void set_factors(struct factors *f, size_t rows, const struct row_
         f->power[i] = 1;
         f->hi[i] = (real)hi;
         f->lo[i] = (real)(hi - f->hi[i] + factors->lo[i]);
-        outside |= magnitude > LARGEST_FACTOR || magnitude < 1 / LARGEST_FACTOR;
+        outside |= magnitude > LARGEST_FACTOR || magnitude < SMALLEST_FACTOR;
     }
     for (size_t i = 0; outside && i < rows; i++) split_factor(f, i, row_sum(factors, i));
 }

@@ -25,10 +25,9 @@ static ALWAYS_INLINE v v_product_error(v a, v b, v product) {
     return v_add(v_add(v_add(rest, v_mul(a_hi, b_lo)), v_mul(a_lo, b_hi)), v_mul(a_lo, b_lo));
 }
 
-/* a (hi + lo), rounded once but for the last terms' own rounding: at 2^160 times its size, so that the error term of
-   a small product is no subnormal. */
+/* a (hi + lo), rounded once but for the last terms' own rounding. */
 static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo) {
-    const v up = v_set1(0x1p160), down = v_set1(0x1p-160);
+    const v up = v_set1(PRODUCT_SCALE), down = v_set1(1 / PRODUCT_SCALE);
     v larger = v_mul(hi, up), product = v_mul(a, larger);
     v error = v_add(v_product_error(a, larger, product), v_mul(a, v_mul(lo, up)));
     return v_mul(v_add(product, error), down);

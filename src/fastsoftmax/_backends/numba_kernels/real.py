@@ -15,11 +15,12 @@ __all__ = [
     "exponent_bias",
     "headroom",
     "lanes_of",
-    "largest_factor",
+    "largest_exponent",
     "largest_real",
     "largest_unshifted",
+    "product_scale",
     "real_bytes",
-    "safe_exponent",
+    "smallest_exponent",
 ]
 
 
@@ -46,14 +47,21 @@ def largest_unshifted(like: Any) -> float:
 
 
 @staged
-def safe_exponent(like: Any) -> int:
-    """Factors outside 2^±this are split before they are rounded to the element type."""
-    return 100 if bits_of(like) == 32 else 500
+def smallest_exponent(like: Any) -> int:
+    """Factors below two to this are split before they are rounded to the element type."""
+    return -100 if bits_of(like) == 32 else -500
 
 
 @staged
-def largest_factor(like: Any) -> float:
-    return 2.0 ** safe_exponent(like)
+def largest_exponent(like: Any) -> int:
+    """And so are factors above two to this."""
+    return 30 if bits_of(like) == 32 else 500
+
+
+@staged
+def product_scale(like: Any) -> float:
+    """Products with factors are made so many times larger: no part of a small one is subnormal."""
+    return 2.0**32 if bits_of(like) == 32 else 2.0**160
 
 
 @staged

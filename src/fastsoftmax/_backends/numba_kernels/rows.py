@@ -22,7 +22,15 @@ from .memory import (
     store,
     store_lanes,
 )
-from .real import exponent_bias, lanes_of, largest_factor, largest_real, real_bytes, safe_exponent
+from .real import (
+    exponent_bias,
+    lanes_of,
+    largest_exponent,
+    largest_real,
+    product_scale,
+    real_bytes,
+    smallest_exponent,
+)
 from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import Sum, acc_add, mul_pair, sum_log1p, sum_plus, sum_quotient
 from .words import (
@@ -255,8 +263,9 @@ class Factors(NamedTuple):
 @staged
 def rounded_factors(like: Pointer, factor: Any) -> Factors:
     """As they are; `split` says that some are too large or too small for that."""
-    size, largest = absolute(factor.hi), largest_factor(like)
-    extreme = ((size > largest) & is_finite(size)) | ((size < 1 / largest) & (size != 0))
+    size = absolute(factor.hi)
+    smallest, largest = 2.0 ** smallest_exponent(like), 2.0 ** largest_exponent(like)
+    extreme = ((size > largest) & is_finite(size)) | ((size < smallest) & (size != 0))
     hi = to_real(like, factor.hi)
     lo = to_real(like, factor.hi - to_float64(hi) + factor.lo)
     return Factors(hi, lo, splat(like, 1), any_lane(extreme))
@@ -282,17 +291,18 @@ def split_factors(s: Any, factor: Any) -> Any:
     for i in range(lanes_of(s.x)):
         hi = s.doubles[i]
         exponent = math.frexp(hi)[1]
-        safe = safe_exponent(s.x)
-        if hi == 0 or not is_finite(hi) or (exponent <= safe and exponent >= -safe):
+        smallest, largest = smallest_exponent(s.x), largest_exponent(s.x)
+        if hi == 0 or not is_finite(hi) or (exponent <= largest and exponent >= smallest):
             continue
-        taken = min(exponent - safe if exponent > 0 else exponent + safe, exponent_bias(s.x))
+        taken = exponent - largest if exponent > 0 else exponent - smallest
+        taken = min(taken, exponent_bias(s.x))
         s.reals[i] = math.ldexp(1.0, taken)
         hi = math.ldexp(hi, -taken)
         s.doubles[i] = hi
         s.doubles2[i] = math.ldexp(s.doubles2[i], -taken)
-        if abs(hi) > largest_real(s.x):
+        if abs(hi) > largest_real(s.x) / product_scale(s.x):
             # Beyond even that: 0 times it must still be 0.
-            s.doubles[i] = math.copysign(largest_real(s.x), hi)
+            s.doubles[i] = math.copysign(largest_real(s.x) / product_scale(s.x), hi)
             s.doubles2[i] = 0.0
     return close_split(s)
 

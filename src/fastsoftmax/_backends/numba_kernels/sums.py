@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from .compilation import jitted
 from .memory import load_as_many, store
-from .real import bits_of, lanes_of
+from .real import bits_of, lanes_of, product_scale
 from .staging import Int, Pointer, Wide, staged
 from .words import (
     fma,
@@ -75,15 +75,14 @@ def product_error(a: Any, b: Any, product: Any) -> Any:
 
 def mul_pair(a: Wide, hi: Wide, lo: Wide) -> Wide:
     """a (hi + lo), rounded once but for the last terms' own rounding."""
-    if has_fma():
-        return fma(a, hi, a * lo)
-    if bits_of(a) == 32:
+    if bits_of(a) == 32 and not has_fma():
         return to_real(a, to_float64(a) * (to_float64(hi) + to_float64(lo)))
-    # At 2^160 times its size, so that the error term of a small product is no subnormal.
-    up, down = 2.0**160, 2.0**-160
+    up = product_scale(a)
     larger = hi * up
+    if has_fma():
+        return fma(a, larger, a * (lo * up)) * (1 / up)
     product = a * larger
-    return (product + (product_error(a, larger, product) + a * (lo * up))) * down
+    return (product + (product_error(a, larger, product) + a * (lo * up))) * (1 / up)
 
 
 # --- numbers kept to twice the precision -----------------------------------------------------
