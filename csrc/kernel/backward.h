@@ -10,7 +10,7 @@ static ALWAYS_INLINE void sum_step(const void *context, size_t offset, size_t la
                                    wide_acc *sum) {
     const struct block *b = context;
     (void)vector, (void)special;
-    w_acc_add(sum, load_lanes(b->x + offset, lanes, 0), w_set1(0));
+    w_acc_add(sum, load_lanes(b->x + offset, lanes, 0));
 }
 
 struct backward {
@@ -55,8 +55,7 @@ struct log_backward {
 /* g - e^output sum g */
 static ALWAYS_INLINE wide log_softmax_backward_step(const void *context, size_t offset, size_t lanes) {
     const struct log_backward *c = context;
-    wide residual;
-    wide e = shifted_exp(load_lanes(c->output + offset, lanes, -(real)INFINITY), &c->shift, &residual);
+    wide e = shifted_exp(load_lanes(c->output + offset, lanes, -(real)INFINITY), &c->shift).e;
     wide g = load_lanes(c->g + offset, lanes, 0);
     return w_sub(g, w_mul_pair(w_mul(e, c->power), c->hi, c->lo));
 }
@@ -70,15 +69,16 @@ static void FSM_NAME(log_softmax_backward)(const struct fsm_job *job, struct fsm
         struct row_shifts shifts;
         struct factors factors;
         b.x = open_view(job, &job->other, &b, s.y, 0, 0);
-        row_maxima(&b, maxima);
+        row_maxima(&b, maxima, NULL);
         b.y = b.x;
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.e = open_output(job, &job->out, &b, s.e);
         accumulate(&b, sum_step, &b, NO_VECTOR, &sums);
-        find_shifts(maxima, b.lanes, &shifts);
+        find_shifts(maxima, maxima, b.lanes, &shifts);
         for (size_t i = 0; i < b.lanes; i++) {
-            /* The exponentials come times 2^(HEADROOM - N) e^-shift. */
-            double unscale = ldexp(exp((double)shifts.shift[i]), (int)shifts.exponent[i] - HEADROOM);
+            /* The exponentials come times POWER_FACTOR 2^(HEADROOM - N) e^-shift. */
+            double scale = exp((double)shifts.shift[i]) / POWER_FACTOR;
+            double unscale = ldexp(scale, (int)shifts.exponent[i] - HEADROOM);
             set_row_sum(&sums, i, sum_times(row_sum(&sums, i), unscale));
         }
         set_factors(&factors, b.lanes, &sums);

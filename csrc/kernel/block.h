@@ -78,24 +78,53 @@ static ALWAYS_INLINE void transform(const struct block *b, transform_step *step,
     if (tail) w_store_tail(out + full * LANES, tail, step(context, full * LANES, tail));
 }
 
-/* The maximum of each row; NaN is passed over. */
-static inline void row_maxima(const struct block *b, real *maxima) {
-    const real lowest = -(real)INFINITY;
-    real lanes[LANES];
-    wide m[4];
+/* The largest and the second largest value of each lane so far. */
+struct top_two {
+    wide first, second;
+};
+
+static ALWAYS_INLINE void take_value(struct top_two *t, wide x, int want_second) {
+    if (want_second) t->second = w_max(w_min(x, t->first), t->second);
+    t->first = w_max(x, t->first);
+}
+
+static ALWAYS_INLINE struct top_two merge_tops(struct top_two a, struct top_two b) {
+    return (struct top_two){w_max(a.first, b.first), w_max(w_min(a.first, b.first), w_max(a.second, b.second))};
+}
+
+/* The lanes' two largest values to the two largest of all. */
+static inline void fold_tops(const struct top_two *t, real *first, real *second) {
+    real a[LANES], b[LANES];
+    w_store(a, t->first);
+    w_store(b, t->second);
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++) {
+            real less = a[i] < a[i + half] ? a[i] : a[i + half];
+            a[i] = a[i] > a[i + half] ? a[i] : a[i + half];
+            b[i] = b[i] > b[i + half] ? b[i] : b[i + half];
+            b[i] = b[i] > less ? b[i] : less;
+        }
+    *first = a[0];
+    if (second != NULL) *second = b[0];
+}
+
+/* The maximum of each row and, where `second` is given, the largest value beside it; NaN is passed over. */
+static ALWAYS_INLINE void row_maxima(const struct block *b, real *maxima, real *second) {
+    const wide lowest = w_set1(-(real)INFINITY);
+    struct top_two t[4];
     size_t full = b->count / LANES, tail = b->count % LANES, i = 0;
-    for (int j = 0; j < 4; j++) m[j] = w_set1(lowest);
+    for (int j = 0; j < 4; j++) t[j] = (struct top_two){lowest, lowest};
     for (; i + 4 <= full; i += 4)
-        for (int j = 0; j < 4; j++) m[j] = w_max(w_load(b->x + (i + (size_t)j) * LANES), m[j]);
-    for (; i < full; i++) m[0] = w_max(w_load(b->x + i * LANES), m[0]);
-    if (tail) m[0] = w_max(w_load_tail(b->x + full * LANES, tail, lowest), m[0]);
-    w_store(lanes, w_max(w_max(m[0], m[1]), w_max(m[2], m[3])));
-    if (b->across) {
-        memcpy(maxima, lanes, sizeof lanes);
+        for (int j = 0; j < 4; j++) take_value(&t[j], w_load(b->x + (i + (size_t)j) * LANES), second != NULL);
+    for (; i < full; i++) take_value(&t[0], w_load(b->x + i * LANES), second != NULL);
+    if (tail) take_value(&t[0], w_load_tail(b->x + full * LANES, tail, -(real)INFINITY), second != NULL);
+    t[0] = merge_tops(merge_tops(t[0], t[1]), merge_tops(t[2], t[3]));
+    if (!b->across) {
+        fold_tops(&t[0], maxima, second);
         return;
     }
-    maxima[0] = lanes[0];
-    for (size_t l = 1; l < LANES; l++) maxima[0] = lanes[l] > maxima[0] ? lanes[l] : maxima[0];
+    w_store(maxima, t[0].first);
+    if (second != NULL) w_store(second, t[0].second);
 }
 
 /* The first class at which each row has its maximum (class 0 where it has none, all being NaN). */

@@ -27,7 +27,7 @@ static ALWAYS_INLINE void total_step(const void *context, size_t offset, size_t 
                                      wide_acc *sum) {
     const struct below_maximum *c = context;
     (void)vector, (void)special;
-    w_acc_add(sum, load_lanes(c->b->y + offset, lanes, 0), w_set1(0));
+    w_acc_add(sum, load_lanes(c->b->y + offset, lanes, 0));
 }
 static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
                                      wide_acc *sum) {
@@ -135,7 +135,7 @@ static inline void work_rows(const struct fsm_job *job, struct block *b, const s
     find_peaks(b, p);
     for (size_t i = 0; i < b->lanes; i++) f_label[i] = b->x[t->label[i] * b->lanes + i];
     if (t->any_dense) sum_dense(job, b, p, d);
-    sum_exponentials(b, &p->shift, p->at, want_gradient, &p->rest);
+    sum_rest(b, p, want_gradient);
     if (job->want_loss) {
         label_losses(b->lanes, p, t, f_label, r);
         for (size_t i = 0; t->any_dense && i < b->rows; i++)

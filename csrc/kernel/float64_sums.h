@@ -12,14 +12,15 @@ static ALWAYS_INLINE v v_sum_error(v a, v b, v sum) {
     return v_add(v_sub(a, v_sub(sum, b_part)), v_sub(b, b_part));
 }
 
-static ALWAYS_INLINE void acc_add(acc *s, v a, v residual) {
+static ALWAYS_INLINE void acc_add(acc *s, v a) {
     v sum = v_add(s->sum, a);
-    s->residual = v_add(s->residual, v_add(v_sum_error(s->sum, a, sum), residual));
+    s->residual = v_add(s->residual, v_sum_error(s->sum, a, sum));
     s->sum = sum;
 }
 static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     v product = v_mul(a, b);
-    acc_add(s, product, v_product_error(a, b, product));
+    acc_add(s, product);
+    s->residual = v_add(s->residual, v_product_error(a, b, product));
 }
 static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
     v_store(hi, s->sum);

@@ -1,12 +1,12 @@
 /* Words that follow from a fused multiply-add. */
 
-/* x - n ln 2 for integral n. Cody and Waite's two steps: the first is exact, since n times the rounded
-   ln 2 is a multiple of its last bit and what is left needs no more bits than a `real` has. */
+/* x - n ln 2 / POWER_STEPS for integral n. Cody and Waite's two steps: the first is exact, since n times the rounded
+   constant is a multiple of its last bit and what is left needs no more bits than a `real` has. */
 static ALWAYS_INLINE v v_reduce(v x, v n) {
 #if FSM_REAL_BITS == 32
-    const v ln2_hi = v_set1(0x1.62e43p-1f), ln2_lo = v_set1(-0x1.05c61p-29f);
+    const v ln2_hi = v_set1(0x1.62e43p-1f / POWER_STEPS), ln2_lo = v_set1(-0x1.05c61p-29f / POWER_STEPS);
 #else
-    const v ln2_hi = v_set1(0x1.62e42fefa39efp-1), ln2_lo = v_set1(0x1.abc9e3b39803fp-56);
+    const v ln2_hi = v_set1(0x1.62e42fefa39efp-1 / POWER_STEPS), ln2_lo = v_set1(0x1.abc9e3b39803fp-56 / POWER_STEPS);
 #endif
     return v_fnma(n, ln2_lo, v_fnma(n, ln2_hi, x));
 }

@@ -10,8 +10,8 @@ static void FSM_NAME(softmax)(const struct fsm_job *job, struct fsm_range range,
         struct factors factors;
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         b.e = open_output(job, &job->out, &b, s.e);
-        row_maxima(&b, maxima);
-        find_shifts(maxima, b.lanes, &shifts);
+        row_maxima(&b, maxima, NULL);
+        find_shifts(maxima, maxima, b.lanes, &shifts);
         const struct wide_shift shift = wide_shifts(&b, &shifts);
         sum_exponentials(&b, &shift, NULL, 1, &sums);
         for (size_t i = 0; i < b.lanes; i++) {
@@ -45,7 +45,7 @@ static void FSM_NAME(log_softmax)(const struct fsm_job *job, struct fsm_range ra
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         b.e = open_output(job, &job->out, &b, s.e);
         find_peaks(&b, &peaks);
-        sum_exponentials(&b, &peaks.shift, peaks.at, 0, &peaks.rest);
+        sum_rest(&b, &peaks, 0);
         for (size_t i = 0; i < b.lanes; i++) log_rest[i] = (real)log_of_rest(&peaks, i);
         const struct log_scaling c = {b.x, row_values(&b, peaks.maximum), row_values(&b, log_rest)};
         transform(&b, log_step, &c, b.e);
@@ -68,7 +68,7 @@ static void FSM_NAME(logsumexp)(const struct fsm_job *job, struct fsm_range rang
         struct peaks peaks;
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         find_peaks(&b, &peaks);
-        sum_exponentials(&b, &peaks.shift, peaks.at, 0, &peaks.rest);
+        sum_rest(&b, &peaks, 0);
         for (size_t i = 0; i < b.rows; i++) {
             real m = peaks.maximum[i];
             double value = isfinite(m) ? m + log_of_rest(&peaks, i) : infinite_logsumexp(&b, i, m);

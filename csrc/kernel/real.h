@@ -23,10 +23,14 @@ enum {
     HEADROOM = 60,
     /* Factors beyond these powers of two, SMALLEST_FACTOR and LARGEST_FACTOR, are split before they are rounded. */
     SMALLEST_EXPONENT = -100,
-    LARGEST_EXPONENT = 30
+    LARGEST_EXPONENT = 30,
+    /* So many terms of a sum of exponentials start from one grid, whose exponent is at least SMALLEST_GRID. */
+    LOG2_SEGMENT = 9,
+    SMALLEST_GRID = -110
 };
 #define ROUND_TO_INTEGER 0x1.8p23f /* added and taken away again, rounds to the nearest integer */
 #define LOG2E 0x1.715476p+0f
+#define EXPONENT_MASK 0x7f800000
 /* Beyond this the maximum is subtracted first; see shift_for in exponential.h. */
 #define LARGEST_UNSHIFTED 256.0f
 #define LARGEST_REAL FLT_MAX
@@ -38,9 +42,18 @@ enum {
 #else
 typedef double real;
 typedef int64_t real_bits;
-enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023, HEADROOM = 256, SMALLEST_EXPONENT = -500, LARGEST_EXPONENT = 500 };
+enum {
+    MANTISSA_BITS = 52,
+    EXPONENT_BIAS = 1023,
+    HEADROOM = 256,
+    SMALLEST_EXPONENT = -500,
+    LARGEST_EXPONENT = 500,
+    LOG2_SEGMENT = 8,
+    SMALLEST_GRID = -1000
+};
 #define ROUND_TO_INTEGER 0x1.8p52
 #define LOG2E 0x1.71547652b82fep+0
+#define EXPONENT_MASK 0x7ff0000000000000
 #define LARGEST_UNSHIFTED 2048.0
 #define LARGEST_REAL DBL_MAX
 #define SMALLEST_FACTOR 0x1p-500
@@ -49,8 +62,10 @@ enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023, HEADROOM = 256, SMALLEST_EXPONE
 #define DISTANCE_UNIT 0x1p-64 /* room too for the splitting of products */
 #endif
 
+#include "powers.h"
+
 /* A kernel sees the machine as this many lanes, 64 bytes of them, on every instruction set: what is summed
    in which order, and so every bit of a result, is then the same on all that fuse multiply and add. */
-enum { LANES = 512 / FSM_REAL_BITS };
+enum { LANES = 512 / FSM_REAL_BITS, SEGMENT = 1 << LOG2_SEGMENT };
 
 #endif

@@ -36,74 +36,20 @@ static inline struct scratch cut_scratch(const struct fsm_job *job, void *memory
     };
 }
 
-/* The exponentials of a block and their sums. */
-struct exponentials {
-    const real *x;
-    real *e;
-    struct wide_shift shift;
-    wide skip;
-};
-
 static inline struct wide_shift wide_shifts(const struct block *b, const struct row_shifts *s) {
-    real bits[LANES];
-    memcpy(bits, s->bits, b->lanes * sizeof(real));
-    return (struct wide_shift){row_values(b, s->shift), row_values(b, s->floor), row_values(b, bits)};
-}
-
-/* In each lane the number of the vector at which it is to be passed over, for class at[row] of each row. */
-static inline wide skip_lanes(const struct block *b, const size_t *at) {
-    real_bits vector[LANES];
-    for (size_t i = 0; i < LANES; i++)
-        vector[i] = b->across ? (real_bits)at[i] : i == at[0] % LANES ? (real_bits)(at[0] / LANES) : -1;
-    return w_load_index(vector);
-}
-
-static ALWAYS_INLINE void add_exponentials(const struct exponentials *c, size_t offset, size_t lanes, size_t vector,
-                                           int special, int store, wide_acc *sum) {
-    wide residual;
-    wide e = shifted_exp(load_lanes(c->x + offset, lanes, -(real)INFINITY), &c->shift, &residual);
-    if (store && lanes == LANES) w_store(c->e + offset, e);
-    if (store && lanes != LANES) w_store_tail(c->e + offset, lanes, e);
-    if (special) {
-        const wide at = w_index((real_bits)vector);
-        e = w_zero_at(e, c->skip, at);
-        residual = w_zero_at(residual, c->skip, at);
-    }
-    w_acc_add(sum, e, residual);
-}
-static ALWAYS_INLINE void exponentials_step(const void *context, size_t offset, size_t lanes, size_t vector,
-                                            int special, wide_acc *sum) {
-    add_exponentials(context, offset, lanes, vector, special, 1, sum);
-}
-static ALWAYS_INLINE void exponential_sum_step(const void *context, size_t offset, size_t lanes, size_t vector,
-                                               int special, wide_acc *sum) {
-    add_exponentials(context, offset, lanes, vector, special, 0, sum);
-}
-
-/* Each row's sum of shifted exponentials, leaving out class skip[row] where `skip` is given. The exponentials
-   go to b->e where `store` says so. */
-static inline void sum_exponentials(const struct block *b, const struct wide_shift *shift, const size_t *skip,
-                                    int store, struct row_sums *sums) {
-    struct exponentials c = {b->x, b->e, *shift, w_index(-1)};
-    size_t special = NO_VECTOR;
-    if (skip != NULL) {
-        c.skip = skip_lanes(b, skip);
-        special = skip[0] / LANES; /* across the lanes any vector may hold one */
-    }
-    if (store)
-        accumulate(b, exponentials_step, &c, special, sums);
-    else
-        accumulate(b, exponential_sum_step, &c, special, sums);
+    return (struct wide_shift){row_values(b, s->shift), row_values(b, s->floor), row_values(b, s->round),
+                               row_values(b, s->grid)};
 }
 
 /* The shifted exponential of one value a row, to twice the precision. */
 static inline void exponentials_of(const struct block *b, const struct wide_shift *shift, const real *values,
                                    struct row_sums *results) {
-    real e[LANES], residuals[LANES];
-    wide residual;
-    w_store(e, shifted_exp(row_values(b, values), shift, &residual));
-    w_store(residuals, residual);
-    for (size_t i = 0; i < b->lanes; i++) set_row_sum(results, i, (struct fsm_sum){e[i], residuals[i]});
+    real power[LANES], rest[LANES];
+    const struct exponential e = shifted_exp(row_values(b, values), shift);
+    w_store(power, e.power);
+    w_store(rest, e.rest);
+    for (size_t i = 0; i < b->lanes; i++)
+        set_row_sum(results, i, sum_plus((struct fsm_sum){power[i], 0}, (struct fsm_sum){rest[i], 0}));
 }
 
 /* The largest class of each row and the sums apart from it: rest, without it, is never made by subtraction, so that
@@ -117,11 +63,22 @@ struct peaks {
 
 static inline void find_peaks(const struct block *b, struct peaks *p) {
     struct row_shifts shifts;
-    row_maxima(b, p->maximum);
+    real second[LANES];
+    row_maxima(b, p->maximum, second);
     row_argmaxima(b, p->maximum, p->at);
-    find_shifts(p->maximum, b->lanes, &shifts);
+    find_shifts(p->maximum, second, b->lanes, &shifts);
     p->shift = wide_shifts(b, &shifts);
     exponentials_of(b, &p->shift, p->maximum, &p->top);
+}
+
+/* The sums apart from the largest class; the exponentials go to b->e where `store` says so. */
+static inline void sum_rest(const struct block *b, struct peaks *p, int store) {
+    if (!store) {
+        sum_exponentials(b, &p->shift, p->at, 0, &p->rest);
+        return;
+    }
+    sum_exponentials(b, &p->shift, p->at, 1, &p->rest);
+    for (size_t i = 0; i < b->lanes; i++) b->e[p->at[i] * b->lanes + i] = (real)sum_value(row_sum(&p->top, i));
 }
 
 /* The sum of a row's shifted exponentials; NaN where the row has a NaN or no finite maximum. */

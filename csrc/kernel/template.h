@@ -18,6 +18,7 @@
 #include "sums.h"
 #include "exponential.h"
 #include "block.h"
+#include "exponential_sums.h"
 #include "pack.h"
 #include "rows.h"
 #include "probabilities.h"

@@ -5,9 +5,10 @@ static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return v_sub(c, v_mul(a, b)); }
 
 #if FSM_REAL_BITS == 64
 
-/* x - n ln 2 for integral n below 2^13: ln 2 in two parts of 40 bits, so that both products are exact. */
+/* x - n ln 2 / POWER_STEPS for integral n below 2^15: the first part of the constant has 38 bits, so that its product
+   is exact. */
 static ALWAYS_INLINE v v_reduce(v x, v n) {
-    const v ln2_hi = v_set1(0x1.62e42fefa4p-1), ln2_lo = v_set1(-0x1.8432a1b0e2p-43);
+    const v ln2_hi = v_set1(0x1.62e42fefap-1 / POWER_STEPS), ln2_lo = v_set1(0x1.cf79abc9e3b3ap-40 / POWER_STEPS);
     return v_fnma(n, ln2_lo, v_fnma(n, ln2_hi, x));
 }
 

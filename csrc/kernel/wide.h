@@ -78,21 +78,32 @@ static ALWAYS_INLINE wide w_max(wide a, wide b) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_max(a.r[i], b.r[i]);
     return a;
 }
+/* a < b ? a : b */
+static ALWAYS_INLINE wide w_min(wide a, wide b) {
+    for (int i = 0; i < REGISTERS; i++) a.r[i] = v_min(a.r[i], b.r[i]);
+    return a;
+}
 static ALWAYS_INLINE wide w_reduce(wide x, wide n) {
     for (int i = 0; i < REGISTERS; i++) x.r[i] = v_reduce(x.r[i], n.r[i]);
     return x;
 }
-static ALWAYS_INLINE wide w_pow2(wide rounded, wide bits) {
-    for (int i = 0; i < REGISTERS; i++) rounded.r[i] = v_pow2(rounded.r[i], bits.r[i]);
-    return rounded;
+/* Of a number of steps of 1 / POWER_STEPS, in the low bits of its sum with ROUND_TO_INTEGER: 2^whole steps, where the
+   exponent's bias is part of the steps, and the power that is left. */
+static ALWAYS_INLINE wide w_scale(wide steps) {
+    for (int i = 0; i < REGISTERS; i++) steps.r[i] = v_scale(steps.r[i]);
+    return steps;
+}
+static ALWAYS_INLINE wide w_power(wide steps) {
+    for (int i = 0; i < REGISTERS; i++) steps.r[i] = v_power(steps.r[i]);
+    return steps;
 }
 static ALWAYS_INLINE wide w_mul_pair(wide a, wide hi, wide lo) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_mul_pair(a.r[i], hi.r[i], lo.r[i]);
     return a;
 }
-/* a, with 0 in the lanes whose index is `at`. */
-static ALWAYS_INLINE wide w_zero_at(wide a, wide index, wide at) {
-    for (int i = 0; i < REGISTERS; i++) a.r[i] = v_zero_at(a.r[i], index.r[i], at.r[i]);
+/* a, with `other` in the lanes whose index is `at`. */
+static ALWAYS_INLINE wide w_put_at(wide a, wide index, wide at, wide other) {
+    for (int i = 0; i < REGISTERS; i++) a.r[i] = v_put_at(a.r[i], index.r[i], at.r[i], other.r[i]);
     return a;
 }
 static ALWAYS_INLINE int w_any_equal(wide a, wide b) {
@@ -110,8 +121,8 @@ static ALWAYS_INLINE wide_acc w_acc_zero(void) {
     for (int i = 0; i < REGISTERS; i++) s.r[i] = acc_zero();
     return s;
 }
-static ALWAYS_INLINE void w_acc_add(wide_acc *s, wide a, wide residual) {
-    for (int i = 0; i < REGISTERS; i++) acc_add(&s->r[i], a.r[i], residual.r[i]);
+static ALWAYS_INLINE void w_acc_add(wide_acc *s, wide a) {
+    for (int i = 0; i < REGISTERS; i++) acc_add(&s->r[i], a.r[i]);
 }
 static ALWAYS_INLINE void w_acc_add_product(wide_acc *s, wide a, wide b) {
     for (int i = 0; i < REGISTERS; i++) acc_add_product(&s->r[i], a.r[i], b.r[i]);
@@ -121,5 +132,10 @@ static ALWAYS_INLINE void w_acc_store(const wide_acc *s, double *hi, double *lo)
 }
 /* hi + lo += a for LANES sums in memory. */
 static ALWAYS_INLINE void w_sum_into(double *hi, double *lo, wide a) {
+#if FSM_REAL_BITS == 32
+    (void)lo; /* float64 has bits to spare */
+    for (int i = 0; i < REGISTERS; i++) add_to(hi + i * NATIVE, a.r[i]);
+#else
     for (int i = 0; i < REGISTERS; i++) sum_into(hi + i * NATIVE, lo + i * NATIVE, a.r[i]);
+#endif
 }

@@ -1,5 +1,6 @@
 /* The words of the kernels in AVX2 with FMA. */
 #include <immintrin.h>
+#include <string.h>
 
 #include "real.h"
 
@@ -28,13 +29,17 @@ static ALWAYS_INLINE v v_mul(v a, v b) { return _mm256_mul_ps(a, b); }
 static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm256_fmadd_ps(a, b, c); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm256_fnmadd_ps(a, b, c); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm256_max_ps(a, b); }
-static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
-    __m256i sum = _mm256_add_epi32(_mm256_castps_si256(rounded), _mm256_castps_si256(bits));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(sum, MANTISSA_BITS));
+static ALWAYS_INLINE v v_min(v a, v b) { return _mm256_min_ps(a, b); }
+static ALWAYS_INLINE v v_scale(v steps) {
+    __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(steps), MANTISSA_BITS - POWER_BITS);
+    return _mm256_castsi256_ps(_mm256_and_si256(exponent, _mm256_set1_epi32(EXPONENT_MASK)));
 }
-static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
-    __m256i drop = _mm256_cmpeq_epi32(_mm256_castps_si256(index), _mm256_castps_si256(at));
-    return _mm256_andnot_ps(_mm256_castsi256_ps(drop), a);
+static ALWAYS_INLINE v v_power(v steps) {
+    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(power_table), _mm256_castps_si256(steps));
+}
+static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
+    __m256i put = _mm256_cmpeq_epi32(_mm256_castps_si256(index), _mm256_castps_si256(at));
+    return _mm256_blendv_ps(a, other, _mm256_castsi256_ps(put));
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
@@ -43,32 +48,28 @@ static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
 
 typedef struct {
     __m256d low, high;
-    v residual;
 } acc;
 
 static ALWAYS_INLINE __m256d low_half(v a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 static ALWAYS_INLINE __m256d high_half(v a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
 
 static ALWAYS_INLINE acc acc_zero(void) {
-    return (acc){_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_ps()};
+    return (acc){_mm256_setzero_pd(), _mm256_setzero_pd()};
 }
-static ALWAYS_INLINE void acc_add(acc *s, v a, v residual) {
+static ALWAYS_INLINE void acc_add(acc *s, v a) {
     s->low = _mm256_add_pd(s->low, low_half(a));
     s->high = _mm256_add_pd(s->high, high_half(a));
-    s->residual = _mm256_add_ps(s->residual, residual);
 }
 static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     s->low = _mm256_fmadd_pd(low_half(a), low_half(b), s->low);
     s->high = _mm256_fmadd_pd(high_half(a), high_half(b), s->high);
 }
 static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
+    memset(lo, 0, NATIVE * sizeof *lo);
     _mm256_storeu_pd(hi, s->low);
     _mm256_storeu_pd(hi + 4, s->high);
-    _mm256_storeu_pd(lo, low_half(s->residual));
-    _mm256_storeu_pd(lo + 4, high_half(s->residual));
 }
-static ALWAYS_INLINE void sum_into(double *hi, double *lo, v a) {
-    (void)lo;
+static ALWAYS_INLINE void add_to(double *hi, v a) {
     _mm256_storeu_pd(hi, _mm256_add_pd(_mm256_loadu_pd(hi), low_half(a)));
     _mm256_storeu_pd(hi + 4, _mm256_add_pd(_mm256_loadu_pd(hi + 4), high_half(a)));
 }
@@ -95,13 +96,21 @@ static ALWAYS_INLINE v v_mul(v a, v b) { return _mm256_mul_pd(a, b); }
 static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm256_fmadd_pd(a, b, c); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm256_fnmadd_pd(a, b, c); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm256_max_pd(a, b); }
-static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
-    __m256i sum = _mm256_add_epi64(_mm256_castpd_si256(rounded), _mm256_castpd_si256(bits));
-    return _mm256_castsi256_pd(_mm256_slli_epi64(sum, MANTISSA_BITS));
+static ALWAYS_INLINE v v_min(v a, v b) { return _mm256_min_pd(a, b); }
+static ALWAYS_INLINE v v_scale(v steps) {
+    __m256i exponent = _mm256_slli_epi64(_mm256_castpd_si256(steps), MANTISSA_BITS - POWER_BITS);
+    return _mm256_castsi256_pd(_mm256_and_si256(exponent, _mm256_set1_epi64x(EXPONENT_MASK)));
 }
-static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
-    __m256i drop = _mm256_cmpeq_epi64(_mm256_castpd_si256(index), _mm256_castpd_si256(at));
-    return _mm256_andnot_pd(_mm256_castsi256_pd(drop), a);
+/* AVX2 looks up 32 bits at a time: the halves of entry j are numbers 2 j and 2 j + 1. */
+static ALWAYS_INLINE v v_power(v steps) {
+    __m256i lower = _mm256_slli_epi64(_mm256_castpd_si256(steps), 1);
+    __m256i both = _mm256_shuffle_epi32(lower, _MM_SHUFFLE(2, 2, 0, 0));
+    __m256i halves = _mm256_or_si256(both, _mm256_set1_epi64x(0x100000000));
+    return _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(_mm256_loadu_pd(power_table)), halves));
+}
+static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
+    __m256i put = _mm256_cmpeq_epi64(_mm256_castpd_si256(index), _mm256_castpd_si256(at));
+    return _mm256_blendv_pd(a, other, _mm256_castsi256_pd(put));
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_EQ_OQ)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {

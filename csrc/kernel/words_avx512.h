@@ -1,5 +1,6 @@
 /* The words of the kernels in AVX-512 (F, BW, DQ, VL). */
 #include <immintrin.h>
+#include <string.h>
 
 #include "real.h"
 
@@ -26,13 +27,17 @@ static ALWAYS_INLINE v v_mul(v a, v b) { return _mm512_mul_ps(a, b); }
 static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm512_fmadd_ps(a, b, c); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm512_fnmadd_ps(a, b, c); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm512_max_ps(a, b); }
-static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
-    __m512i sum = _mm512_add_epi32(_mm512_castps_si512(rounded), _mm512_castps_si512(bits));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(sum, MANTISSA_BITS));
+static ALWAYS_INLINE v v_min(v a, v b) { return _mm512_min_ps(a, b); }
+static ALWAYS_INLINE v v_scale(v steps) {
+    __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(steps), MANTISSA_BITS - POWER_BITS);
+    return _mm512_castsi512_ps(_mm512_and_si512(exponent, _mm512_set1_epi32(EXPONENT_MASK)));
 }
-static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
-    __mmask16 keep = _mm512_cmpneq_epi32_mask(_mm512_castps_si512(index), _mm512_castps_si512(at));
-    return _mm512_maskz_mov_ps(keep, a);
+static ALWAYS_INLINE v v_power(v steps) {
+    return _mm512_permutexvar_ps(_mm512_castps_si512(steps), _mm512_loadu_ps(power_table));
+}
+static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
+    __mmask16 put = _mm512_cmpeq_epi32_mask(_mm512_castps_si512(index), _mm512_castps_si512(at));
+    return _mm512_mask_mov_ps(a, put, other);
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
@@ -41,32 +46,28 @@ static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
 
 typedef struct {
     __m512d low, high;
-    v residual;
 } acc;
 
 static ALWAYS_INLINE __m512d low_half(v a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 static ALWAYS_INLINE __m512d high_half(v a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
 
 static ALWAYS_INLINE acc acc_zero(void) {
-    return (acc){_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_ps()};
+    return (acc){_mm512_setzero_pd(), _mm512_setzero_pd()};
 }
-static ALWAYS_INLINE void acc_add(acc *s, v a, v residual) {
+static ALWAYS_INLINE void acc_add(acc *s, v a) {
     s->low = _mm512_add_pd(s->low, low_half(a));
     s->high = _mm512_add_pd(s->high, high_half(a));
-    s->residual = _mm512_add_ps(s->residual, residual);
 }
 static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     s->low = _mm512_fmadd_pd(low_half(a), low_half(b), s->low);
     s->high = _mm512_fmadd_pd(high_half(a), high_half(b), s->high);
 }
 static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
+    memset(lo, 0, NATIVE * sizeof *lo);
     _mm512_storeu_pd(hi, s->low);
     _mm512_storeu_pd(hi + 8, s->high);
-    _mm512_storeu_pd(lo, low_half(s->residual));
-    _mm512_storeu_pd(lo + 8, high_half(s->residual));
 }
-static ALWAYS_INLINE void sum_into(double *hi, double *lo, v a) {
-    (void)lo;
+static ALWAYS_INLINE void add_to(double *hi, v a) {
     _mm512_storeu_pd(hi, _mm512_add_pd(_mm512_loadu_pd(hi), low_half(a)));
     _mm512_storeu_pd(hi + 8, _mm512_add_pd(_mm512_loadu_pd(hi + 8), high_half(a)));
 }
@@ -91,13 +92,17 @@ static ALWAYS_INLINE v v_mul(v a, v b) { return _mm512_mul_pd(a, b); }
 static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm512_fmadd_pd(a, b, c); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm512_fnmadd_pd(a, b, c); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm512_max_pd(a, b); }
-static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
-    __m512i sum = _mm512_add_epi64(_mm512_castpd_si512(rounded), _mm512_castpd_si512(bits));
-    return _mm512_castsi512_pd(_mm512_slli_epi64(sum, MANTISSA_BITS));
+static ALWAYS_INLINE v v_min(v a, v b) { return _mm512_min_pd(a, b); }
+static ALWAYS_INLINE v v_scale(v steps) {
+    __m512i exponent = _mm512_slli_epi64(_mm512_castpd_si512(steps), MANTISSA_BITS - POWER_BITS);
+    return _mm512_castsi512_pd(_mm512_and_si512(exponent, _mm512_set1_epi64(EXPONENT_MASK)));
 }
-static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
-    __mmask8 keep = _mm512_cmpneq_epi64_mask(_mm512_castpd_si512(index), _mm512_castpd_si512(at));
-    return _mm512_maskz_mov_pd(keep, a);
+static ALWAYS_INLINE v v_power(v steps) {
+    return _mm512_permutexvar_pd(_mm512_castpd_si512(steps), _mm512_loadu_pd(power_table));
+}
+static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
+    __mmask8 put = _mm512_cmpeq_epi64_mask(_mm512_castpd_si512(index), _mm512_castpd_si512(at));
+    return _mm512_mask_mov_pd(a, put, other);
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {

@@ -1,5 +1,6 @@
 /* The words of the kernels in AArch64's Advanced SIMD. */
 #include <arm_neon.h>
+#include <string.h>
 
 #include "real.h"
 
@@ -20,43 +21,47 @@ static ALWAYS_INLINE v v_mul(v a, v b) { return vmulq_f32(a, b); }
 static ALWAYS_INLINE v v_fma(v a, v b, v c) { return vfmaq_f32(c, a, b); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return vfmsq_f32(c, a, b); }
 static ALWAYS_INLINE v v_max(v a, v b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
-static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
-    int32x4_t sum = vaddq_s32(vreinterpretq_s32_f32(rounded), vreinterpretq_s32_f32(bits));
-    return vreinterpretq_f32_s32(vshlq_n_s32(sum, MANTISSA_BITS));
+static ALWAYS_INLINE v v_min(v a, v b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+static ALWAYS_INLINE v v_scale(v steps) {
+    uint32x4_t exponent = vshlq_n_u32(vreinterpretq_u32_f32(steps), MANTISSA_BITS - POWER_BITS);
+    return vreinterpretq_f32_u32(vandq_u32(exponent, vdupq_n_u32(EXPONENT_MASK)));
 }
-static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
-    uint32x4_t drop = vceqq_s32(vreinterpretq_s32_f32(index), vreinterpretq_s32_f32(at));
-    return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), drop));
+/* The table is looked up byte by byte: those of entry j are numbers 4 j ... 4 j + 3. */
+static ALWAYS_INLINE v v_power(v steps) {
+    const uint8_t *table = (const uint8_t *)power_table;
+    const uint8x16x2_t bytes = {{vld1q_u8(table), vld1q_u8(table + 16)}};
+    uint32x4_t j = vandq_u32(vreinterpretq_u32_f32(steps), vdupq_n_u32(POWER_STEPS - 1));
+    uint32x4_t at = vmlaq_n_u32(vdupq_n_u32(0x03020100), j, 0x04040404);
+    return vreinterpretq_f32_u8(vqtbl2q_u8(bytes, vreinterpretq_u8_u32(at)));
+}
+static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
+    return vbslq_f32(vceqq_s32(vreinterpretq_s32_f32(index), vreinterpretq_s32_f32(at)), other, a);
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return vmaxvq_u32(vceqq_f32(a, b)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return vbslq_f32(vceqq_f32(a, b), yes, no); }
 
 typedef struct {
     float64x2_t low, high;
-    v residual;
 } acc;
 
 static ALWAYS_INLINE float64x2_t low_half(v a) { return vcvt_f64_f32(vget_low_f32(a)); }
 static ALWAYS_INLINE float64x2_t high_half(v a) { return vcvt_high_f64_f32(a); }
 
-static ALWAYS_INLINE acc acc_zero(void) { return (acc){vdupq_n_f64(0), vdupq_n_f64(0), vdupq_n_f32(0)}; }
-static ALWAYS_INLINE void acc_add(acc *s, v a, v residual) {
+static ALWAYS_INLINE acc acc_zero(void) { return (acc){vdupq_n_f64(0), vdupq_n_f64(0)}; }
+static ALWAYS_INLINE void acc_add(acc *s, v a) {
     s->low = vaddq_f64(s->low, low_half(a));
     s->high = vaddq_f64(s->high, high_half(a));
-    s->residual = vaddq_f32(s->residual, residual);
 }
 static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     s->low = vfmaq_f64(s->low, low_half(a), low_half(b));
     s->high = vfmaq_f64(s->high, high_half(a), high_half(b));
 }
 static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
+    memset(lo, 0, NATIVE * sizeof *lo);
     vst1q_f64(hi, s->low);
     vst1q_f64(hi + 2, s->high);
-    vst1q_f64(lo, low_half(s->residual));
-    vst1q_f64(lo + 2, high_half(s->residual));
 }
-static ALWAYS_INLINE void sum_into(double *hi, double *lo, v a) {
-    (void)lo;
+static ALWAYS_INLINE void add_to(double *hi, v a) {
     vst1q_f64(hi, vaddq_f64(vld1q_f64(hi), low_half(a)));
     vst1q_f64(hi + 2, vaddq_f64(vld1q_f64(hi + 2), high_half(a)));
 }
@@ -75,13 +80,23 @@ static ALWAYS_INLINE v v_mul(v a, v b) { return vmulq_f64(a, b); }
 static ALWAYS_INLINE v v_fma(v a, v b, v c) { return vfmaq_f64(c, a, b); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return vfmsq_f64(c, a, b); }
 static ALWAYS_INLINE v v_max(v a, v b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
-static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
-    int64x2_t sum = vaddq_s64(vreinterpretq_s64_f64(rounded), vreinterpretq_s64_f64(bits));
-    return vreinterpretq_f64_s64(vshlq_n_s64(sum, MANTISSA_BITS));
+static ALWAYS_INLINE v v_min(v a, v b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
+static ALWAYS_INLINE v v_scale(v steps) {
+    uint64x2_t exponent = vshlq_n_u64(vreinterpretq_u64_f64(steps), MANTISSA_BITS - POWER_BITS);
+    return vreinterpretq_f64_u64(vandq_u64(exponent, vdupq_n_u64(EXPONENT_MASK)));
 }
-static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
-    uint64x2_t drop = vceqq_s64(vreinterpretq_s64_f64(index), vreinterpretq_s64_f64(at));
-    return vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(a), drop));
+/* The table is looked up byte by byte: those of entry j are numbers 8 j ... 8 j + 7. */
+static ALWAYS_INLINE v v_power(v steps) {
+    const uint8_t *table = (const uint8_t *)power_table;
+    const uint8x16x2_t bytes = {{vld1q_u8(table), vld1q_u8(table + 16)}};
+    uint32x4_t low = vreinterpretq_u32_f64(steps);
+    uint32x4_t j = vandq_u32(vtrn1q_u32(low, low), vdupq_n_u32(POWER_STEPS - 1));
+    uint32x4_t first = vreinterpretq_u32_u64(vdupq_n_u64(0x0706050403020100));
+    uint32x4_t at = vmlaq_n_u32(first, j, 0x08080808);
+    return vreinterpretq_f64_u8(vqtbl2q_u8(bytes, vreinterpretq_u8_u32(at)));
+}
+static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
+    return vbslq_f64(vceqq_s64(vreinterpretq_s64_f64(index), vreinterpretq_s64_f64(at)), other, a);
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return vmaxvq_u32(vreinterpretq_u32_u64(vceqq_f64(a, b))) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return vbslq_f64(vceqq_f64(a, b), yes, no); }

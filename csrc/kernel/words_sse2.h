@@ -1,5 +1,6 @@
 /* The words of the kernels in SSE2, the baseline of x86-64. */
 #include <emmintrin.h>
+#include <string.h>
 
 #include "real.h"
 
@@ -18,13 +19,19 @@ static ALWAYS_INLINE v v_add(v a, v b) { return _mm_add_ps(a, b); }
 static ALWAYS_INLINE v v_sub(v a, v b) { return _mm_sub_ps(a, b); }
 static ALWAYS_INLINE v v_mul(v a, v b) { return _mm_mul_ps(a, b); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm_max_ps(a, b); }
-static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
-    __m128i sum = _mm_add_epi32(_mm_castps_si128(rounded), _mm_castps_si128(bits));
-    return _mm_castsi128_ps(_mm_slli_epi32(sum, MANTISSA_BITS));
+static ALWAYS_INLINE v v_min(v a, v b) { return _mm_min_ps(a, b); }
+static ALWAYS_INLINE v v_scale(v steps) {
+    __m128i exponent = _mm_slli_epi32(_mm_castps_si128(steps), MANTISSA_BITS - POWER_BITS);
+    return _mm_castsi128_ps(_mm_and_si128(exponent, _mm_set1_epi32(EXPONENT_MASK)));
 }
-static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
-    __m128i drop = _mm_cmpeq_epi32(_mm_castps_si128(index), _mm_castps_si128(at));
-    return _mm_andnot_ps(_mm_castsi128_ps(drop), a);
+static ALWAYS_INLINE v v_power(v steps) {
+    __m128i j = _mm_and_si128(_mm_castps_si128(steps), _mm_set1_epi32(POWER_STEPS - 1));
+    return _mm_setr_ps(power_table[_mm_cvtsi128_si32(j)], power_table[_mm_extract_epi16(j, 2)],
+                       power_table[_mm_extract_epi16(j, 4)], power_table[_mm_extract_epi16(j, 6)]);
+}
+static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
+    __m128 put = _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_castps_si128(index), _mm_castps_si128(at)));
+    return _mm_or_ps(_mm_and_ps(put, other), _mm_andnot_ps(put, a));
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm_movemask_ps(_mm_cmpeq_ps(a, b)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
@@ -34,7 +41,6 @@ static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
 
 typedef struct {
     __m128d low, high;
-    v residual;
 } acc;
 
 static ALWAYS_INLINE __m128d low_half(v a) { return _mm_cvtps_pd(a); }
@@ -43,31 +49,28 @@ static ALWAYS_INLINE v halves(__m128d low, __m128d high) {
     return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
 }
 
-static ALWAYS_INLINE acc acc_zero(void) { return (acc){_mm_setzero_pd(), _mm_setzero_pd(), _mm_setzero_ps()}; }
-static ALWAYS_INLINE void acc_add(acc *s, v a, v residual) {
+static ALWAYS_INLINE acc acc_zero(void) { return (acc){_mm_setzero_pd(), _mm_setzero_pd()}; }
+static ALWAYS_INLINE void acc_add(acc *s, v a) {
     s->low = _mm_add_pd(s->low, low_half(a));
     s->high = _mm_add_pd(s->high, high_half(a));
-    s->residual = _mm_add_ps(s->residual, residual);
 }
 static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     s->low = _mm_add_pd(s->low, _mm_mul_pd(low_half(a), low_half(b)));
     s->high = _mm_add_pd(s->high, _mm_mul_pd(high_half(a), high_half(b)));
 }
 static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
+    memset(lo, 0, NATIVE * sizeof *lo);
     _mm_storeu_pd(hi, s->low);
     _mm_storeu_pd(hi + 2, s->high);
-    _mm_storeu_pd(lo, low_half(s->residual));
-    _mm_storeu_pd(lo + 2, high_half(s->residual));
 }
-static ALWAYS_INLINE void sum_into(double *hi, double *lo, v a) {
-    (void)lo;
+static ALWAYS_INLINE void add_to(double *hi, v a) {
     _mm_storeu_pd(hi, _mm_add_pd(_mm_loadu_pd(hi), low_half(a)));
     _mm_storeu_pd(hi + 2, _mm_add_pd(_mm_loadu_pd(hi + 2), high_half(a)));
 }
 
 /* Products of two float32 are exact in float64, which stands in for the fused operation. */
 static ALWAYS_INLINE __m128d reduce_half(__m128d x, __m128d n) {
-    return _mm_sub_pd(x, _mm_mul_pd(n, _mm_set1_pd(0x1.62e42fefa39efp-1)));
+    return _mm_sub_pd(x, _mm_mul_pd(n, _mm_set1_pd(0x1.62e42fefa39efp-1 / POWER_STEPS)));
 }
 static ALWAYS_INLINE v v_reduce(v x, v n) {
     return halves(reduce_half(low_half(x), low_half(n)), reduce_half(high_half(x), high_half(n)));
@@ -92,15 +95,20 @@ static ALWAYS_INLINE v v_add(v a, v b) { return _mm_add_pd(a, b); }
 static ALWAYS_INLINE v v_sub(v a, v b) { return _mm_sub_pd(a, b); }
 static ALWAYS_INLINE v v_mul(v a, v b) { return _mm_mul_pd(a, b); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm_max_pd(a, b); }
-static ALWAYS_INLINE v v_pow2(v rounded, v bits) {
-    __m128i sum = _mm_add_epi64(_mm_castpd_si128(rounded), _mm_castpd_si128(bits));
-    return _mm_castsi128_pd(_mm_slli_epi64(sum, MANTISSA_BITS));
+static ALWAYS_INLINE v v_min(v a, v b) { return _mm_min_pd(a, b); }
+static ALWAYS_INLINE v v_scale(v steps) {
+    __m128i exponent = _mm_slli_epi64(_mm_castpd_si128(steps), MANTISSA_BITS - POWER_BITS);
+    return _mm_castsi128_pd(_mm_and_si128(exponent, _mm_set1_epi64x(EXPONENT_MASK)));
 }
-static ALWAYS_INLINE v v_zero_at(v a, v index, v at) {
+static ALWAYS_INLINE v v_power(v steps) {
+    __m128i j = _mm_and_si128(_mm_castpd_si128(steps), _mm_set1_epi64x(POWER_STEPS - 1));
+    return _mm_setr_pd(power_table[_mm_cvtsi128_si32(j)], power_table[_mm_extract_epi16(j, 4)]);
+}
+static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
     /* SSE2 compares 32 bits at a time: both halves must be equal. */
     __m128i equal = _mm_cmpeq_epi32(_mm_castpd_si128(index), _mm_castpd_si128(at));
-    __m128i drop = _mm_and_si128(equal, _mm_shuffle_epi32(equal, _MM_SHUFFLE(2, 3, 0, 1)));
-    return _mm_andnot_pd(_mm_castsi128_pd(drop), a);
+    __m128d put = _mm_castsi128_pd(_mm_and_si128(equal, _mm_shuffle_epi32(equal, _MM_SHUFFLE(2, 3, 0, 1))));
+    return _mm_or_pd(_mm_and_pd(put, other), _mm_andnot_pd(put, a));
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm_movemask_pd(_mm_cmpeq_pd(a, b)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {

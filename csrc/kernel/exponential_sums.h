@@ -1,0 +1,122 @@
+/* Sums of exponentials, as exact as float64's of float32 and cheaper.
+
+   A sum that starts from a large constant, the row's grid, cannot change its exponent while a segment of the row is
+   added: so what of a term reaches it, a multiple of the constant's last bit, is added exactly, and what does not
+   reach it, the difference that is exact too, goes to a second sum, of small numbers, whose rounding is far below the
+   first's last bit (the error-free splitting of Rump, Ogita and Oishi, "Accurate floating-point summation I", SIAM
+   J. Sci. Comput. 31, 2008). The terms are power + rest, before they are rounded. */
+
+enum { SEGMENT_VECTORS = SEGMENT / LANES };
+
+struct exponentials {
+    const real *x;
+    real *e;
+    struct wide_shift shift;
+    wide skip; /* the vector in which a lane is left out */
+};
+
+struct grid_sum {
+    wide big, small;
+};
+
+static ALWAYS_INLINE void add_exponential(struct grid_sum *sum, const struct exponential *x) {
+    wide after = w_add(sum->big, x->e), reached = w_sub(after, sum->big);
+    sum->small = w_add(sum->small, w_add(w_sub(x->power, reached), x->rest));
+    sum->big = after;
+}
+
+static ALWAYS_INLINE void add_vector(const struct exponentials *c, size_t vector, size_t lanes, int special, int store,
+                                     struct grid_sum *sum) {
+    const size_t offset = vector * LANES;
+    wide x = load_lanes(c->x + offset, lanes, -(real)INFINITY);
+    if (special) x = w_put_at(x, c->skip, w_index((real_bits)vector), w_set1(-(real)INFINITY));
+    struct exponential e = shifted_exp(x, &c->shift);
+    if (store && lanes == LANES) w_store(c->e + offset, e.e);
+    if (store && lanes != LANES) w_store_tail(c->e + offset, lanes, e.e);
+    add_exponential(sum, &e);
+}
+
+/* A segment's sum goes to the row's: what was on the grid is exact, also between the lanes. */
+static ALWAYS_INLINE void fold_along(const struct grid_sum *sum, wide grid, struct fsm_sum *total) {
+    real big[LANES], small[LANES];
+    w_store(big, w_sub(sum->big, grid));
+    w_store(small, sum->small);
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++) {
+            big[i] += big[i + half];
+            small[i] += small[i + half];
+        }
+    *total = sum_plus(*total, (struct fsm_sum){big[0], small[0]});
+}
+
+static ALWAYS_INLINE void sum_along(const struct block *b, const struct exponentials *c, size_t special, int store,
+                                    struct row_sums *sums) {
+    const size_t full = b->count / LANES, tail = b->count % LANES, vectors = full + (tail != 0);
+    struct fsm_sum total = {0, 0};
+    for (size_t begin = 0; begin < vectors; begin += SEGMENT_VECTORS) {
+        const size_t end = begin + SEGMENT_VECTORS < full ? begin + SEGMENT_VECTORS : full;
+        const size_t before = special >= begin && special < end ? special : end;
+        struct grid_sum sum = {c->shift.grid, w_set1(0)};
+        for (size_t i = begin; i < before; i++) add_vector(c, i, LANES, 0, store, &sum);
+        if (before < end) add_vector(c, before, LANES, 1, store, &sum);
+        for (size_t i = before + 1; i < end; i++) add_vector(c, i, LANES, 0, store, &sum);
+        if (tail && begin + SEGMENT_VECTORS > full) add_vector(c, full, tail, special == full, store, &sum);
+        fold_along(&sum, c->shift.grid, &total);
+    }
+    set_row_sum(sums, 0, total);
+}
+
+/* As fold_along does it, in each lane; parts from `used` on are 0 and not there. */
+static ALWAYS_INLINE void fold_across(struct grid_sum *part, size_t used, wide grid, struct row_sums *sums) {
+    real big[LANES], small[LANES];
+    for (size_t i = 0; i < used; i++) part[i].big = w_sub(part[i].big, grid);
+    for (size_t half = LANES / 2; half > 0; half /= 2) {
+        for (size_t i = 0; i + half < used && i < half; i++) {
+            part[i].big = w_add(part[i].big, part[i + half].big);
+            part[i].small = w_add(part[i].small, part[i + half].small);
+        }
+        used = used < half ? used : half;
+    }
+    w_store(big, part[0].big);
+    w_store(small, part[0].small);
+    for (size_t i = 0; i < LANES; i++)
+        set_row_sum(sums, i, sum_plus(row_sum(sums, i), (struct fsm_sum){big[i], small[i]}));
+}
+
+/* Class k goes to part k mod LANES, as it goes to that lane along the lanes. */
+static ALWAYS_INLINE void sum_across(const struct block *b, const struct exponentials *c, int special, int store,
+                                     struct row_sums *sums) {
+    struct grid_sum part[LANES];
+    *sums = (struct row_sums){0};
+    for (size_t begin = 0; begin < b->classes; begin += SEGMENT) {
+        const size_t classes = b->classes - begin < SEGMENT ? b->classes - begin : SEGMENT;
+        const size_t used = classes < LANES ? classes : LANES;
+        for (size_t k = 0; k < used; k++) {
+            part[k] = (struct grid_sum){c->shift.grid, w_set1(0)};
+            add_vector(c, begin + k, LANES, special, store, &part[k]);
+        }
+        for (size_t k = used; k < classes; k++)
+            add_vector(c, begin + k, LANES, special, store, &part[k % LANES]);
+        fold_across(part, used, c->shift.grid, sums);
+    }
+}
+
+/* In each lane the number of the vector at which it is to be passed over, for class at[row] of each row. */
+static inline wide skip_lanes(const struct block *b, const size_t *at) {
+    real_bits vector[LANES];
+    for (size_t i = 0; i < LANES; i++)
+        vector[i] = b->across ? (real_bits)at[i] : i == at[0] % LANES ? (real_bits)(at[0] / LANES) : -1;
+    return w_load_index(vector);
+}
+
+/* Each row's sum of shifted exponentials, leaving out class skip[row] where `skip` is given. The exponentials
+   go to b->e where `store` says so, with 0 for a class that is left out. */
+static ALWAYS_INLINE void sum_exponentials(const struct block *b, const struct wide_shift *shift, const size_t *skip,
+                                           int store, struct row_sums *sums) {
+    struct exponentials c = {b->x, b->e, *shift, w_index(-1)};
+    if (skip != NULL) c.skip = skip_lanes(b, skip);
+    if (b->across)
+        sum_across(b, &c, skip != NULL, store, sums);
+    else
+        sum_along(b, &c, skip != NULL ? skip[0] / LANES : NO_VECTOR, store, sums);
+}
