@@ -48,7 +48,7 @@ static void FSM_NAME(softmax_backward)(const struct fsm_job *job, struct fsm_ran
 
 struct log_backward {
     const real *g, *output;
-    struct wide_shift shift;
+    struct shifts shift;
     wide power, hi, lo;
 };
 
@@ -65,26 +65,27 @@ static void FSM_NAME(log_softmax_backward)(const struct fsm_job *job, struct fsm
     for (size_t sample = range.begin; sample < range.end;) {
         struct block b = next_block(job, sample, range.end);
         struct row_sums sums;
-        real maxima[LANES];
-        struct row_shifts shifts;
+        real shift[LANES], n[LANES];
         struct factors factors;
         b.x = open_view(job, &job->other, &b, s.y, 0, 0);
-        row_maxima(&b, maxima, NULL);
+        const wide maximum = row_maxima(&b, 0).first;
         b.y = b.x;
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.e = open_output(job, &job->out, &b, s.e);
         accumulate(&b, sum_step, &b, NO_VECTOR, &sums);
-        find_shifts(maxima, maxima, b.lanes, &shifts);
+        const struct shifts shifts = find_shifts(maximum, maximum);
+        w_store(shift, shifts.shift);
+        w_store(n, shifts.n);
         for (size_t i = 0; i < b.lanes; i++) {
             /* The exponentials come times POWER_FACTOR 2^(HEADROOM - N) e^-shift. */
-            double scale = exp((double)shifts.shift[i]) / POWER_FACTOR;
-            double unscale = ldexp(scale, (int)shifts.exponent[i] - HEADROOM);
+            double scale = exp((double)shift[i]) / POWER_FACTOR;
+            double unscale = ldexp(scale, (int)n[i] - HEADROOM);
             set_row_sum(&sums, i, sum_times(row_sum(&sums, i), unscale));
         }
         set_factors(&factors, b.lanes, &sums);
         const struct log_backward c = {b.x,
                                        b.y,
-                                       wide_shifts(&b, &shifts),
+                                       shifts,
                                        row_values(&b, factors.power),
                                        row_values(&b, factors.hi),
                                        row_values(&b, factors.lo)};

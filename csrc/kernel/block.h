@@ -92,8 +92,8 @@ static ALWAYS_INLINE struct top_two merge_tops(struct top_two a, struct top_two 
     return (struct top_two){w_max(a.first, b.first), w_max(w_min(a.first, b.first), w_max(a.second, b.second))};
 }
 
-/* The lanes' two largest values to the two largest of all. */
-static inline void fold_tops(const struct top_two *t, real *first, real *second) {
+/* The two largest of all lanes, in every lane. */
+static ALWAYS_INLINE struct top_two fold_tops(const struct top_two *t, int want_second) {
     real a[LANES], b[LANES];
     w_store(a, t->first);
     w_store(b, t->second);
@@ -101,30 +101,25 @@ static inline void fold_tops(const struct top_two *t, real *first, real *second)
         for (size_t i = 0; i < half; i++) {
             real less = a[i] < a[i + half] ? a[i] : a[i + half];
             a[i] = a[i] > a[i + half] ? a[i] : a[i + half];
+            if (!want_second) continue;
             b[i] = b[i] > b[i + half] ? b[i] : b[i + half];
             b[i] = b[i] > less ? b[i] : less;
         }
-    *first = a[0];
-    if (second != NULL) *second = b[0];
+    return (struct top_two){w_set1(a[0]), w_set1(b[0])};
 }
 
-/* The maximum of each row and, where `second` is given, the largest value beside it; NaN is passed over. */
-static ALWAYS_INLINE void row_maxima(const struct block *b, real *maxima, real *second) {
+/* The maximum of each row and, where it is wanted, the largest value beside it; NaN is passed over. */
+static ALWAYS_INLINE struct top_two row_maxima(const struct block *b, int want_second) {
     const wide lowest = w_set1(-(real)INFINITY);
     struct top_two t[4];
     size_t full = b->count / LANES, tail = b->count % LANES, i = 0;
     for (int j = 0; j < 4; j++) t[j] = (struct top_two){lowest, lowest};
     for (; i + 4 <= full; i += 4)
-        for (int j = 0; j < 4; j++) take_value(&t[j], w_load(b->x + (i + (size_t)j) * LANES), second != NULL);
-    for (; i < full; i++) take_value(&t[0], w_load(b->x + i * LANES), second != NULL);
-    if (tail) take_value(&t[0], w_load_tail(b->x + full * LANES, tail, -(real)INFINITY), second != NULL);
+        for (int j = 0; j < 4; j++) take_value(&t[j], w_load(b->x + (i + (size_t)j) * LANES), want_second);
+    for (; i < full; i++) take_value(&t[0], w_load(b->x + i * LANES), want_second);
+    if (tail) take_value(&t[0], w_load_tail(b->x + full * LANES, tail, -(real)INFINITY), want_second);
     t[0] = merge_tops(merge_tops(t[0], t[1]), merge_tops(t[2], t[3]));
-    if (!b->across) {
-        fold_tops(&t[0], maxima, second);
-        return;
-    }
-    w_store(maxima, t[0].first);
-    if (second != NULL) w_store(second, t[0].second);
+    return b->across ? t[0] : fold_tops(&t[0], want_second);
 }
 
 /* The first class at which each row has its maximum (class 0 where it has none, all being NaN). */

@@ -7,47 +7,40 @@
    e^r - 1 from a polynomial r + r^2 q(r), minimax for the relative error of e^r: 2^-32.4 for |r| <= ln 2 / 16 in
    float32, 2^-57.6 for |r| <= ln 2 / 8 in float64. */
 
-/* What each row's maximum says of its exponentials: e^x is taken as 2^(HEADROOM - N) e^(x - shift), times
+/* What a row's maximum M says of its exponentials: e^x is taken as 2^(HEADROOM - N) e^(x - shift), times
    POWER_FACTOR. */
-struct row_shifts {
-    real shift[LANES];      /* M where |M| is too large for n to be exact, else 0 */
-    real floor[LANES];      /* below it (relative to shift) the exponential is 0 */
-    real round[LANES];      /* ROUND_TO_INTEGER, and in its low bits HEADROOM - N and the exponent's bias in steps */
-    real grid[LANES];       /* what sums of exponentials start from; see exponential_sums.h */
-    double exponent[LANES]; /* N */
+struct shifts {
+    wide n;     /* N */
+    wide shift; /* M where |M| is too large for n to be exact, else 0 */
+    wide floor; /* below it (relative to shift) the exponential is 0 */
+    wide round; /* ROUND_TO_INTEGER, and in its low bits HEADROOM - N and the exponent's bias, in steps */
+    wide grid;  /* what sums of exponentials start from; see exponential_sums.h */
 };
 
-struct wide_shift {
-    wide shift, floor, round, grid;
-};
-
-/* Adding and subtracting it rounds a float64 to an integer. */
-#define ROUND_DOUBLE 0x1.8p52
-
-/* A row's grid: 3/2 of a power of two, so large that a segment's exponentials, none of which is larger than that of
-   `largest`, do not take a sum that starts from it to another exponent. */
-static inline double grid_for(double largest, double n) {
-    double exponent = (largest * 0x1.71547652b82fep+0 + ROUND_DOUBLE) - ROUND_DOUBLE - n + HEADROOM;
-    exponent = exponent > SMALLEST_GRID ? exponent : SMALLEST_GRID; /* of NaN too */
-    exponent = exponent < HEADROOM ? exponent : HEADROOM;
-    return double_from_bits((uint64_t)(int64_t)(exponent + LOG2_SEGMENT + 2 + 1023) << 52) * 1.5;
+/* 3/2 of a power of two, so large that no sum of SEGMENT exponentials up to that of `largest` changes the exponent of
+   what starts from it: those are below 2^(k + 1.1) with the whole steps k. */
+static ALWAYS_INLINE wide grid_for(wide largest, const struct shifts *s) {
+    wide least = w_add(s->floor, w_set1((SMALLEST_GRID + EXPONENT_BIAS) / LOG2E));
+    wide steps = w_fma(w_max(w_sub(largest, s->shift), least), w_set1(POWER_STEPS * LOG2E), s->round);
+    return w_mul(w_scale(steps), w_set1(1.5f * 8 * SEGMENT));
 }
 
 /* x - M is exact wherever it matters once |M| > LARGEST_UNSHIFTED: x is then within a factor of two of M, or a
    multiple of a unit that leaves the difference few enough bits. A maximum that is not finite, whose
    row becomes NaN anyway, is treated as 0. `largest` is the largest value that is to be summed. */
-static inline void find_shifts(const real *maxima, const real *largest, size_t rows, struct row_shifts *s) {
-    for (size_t i = 0; i < rows; i++) {
-        double m = if_finite(maxima[i], maxima[i], 0);
-        int shifted = fabs(m) > (double)LARGEST_UNSHIFTED;
-        double shift = shifted ? m : 0;
-        double n = shifted ? 0 : (m * 0x1.71547652b82fep+0 + ROUND_DOUBLE) - ROUND_DOUBLE;
-        s->exponent[i] = n;
-        s->shift[i] = (real)shift;
-        s->round[i] = (real)(ROUND_TO_INTEGER + (HEADROOM + EXPONENT_BIAS - n) * POWER_STEPS);
-        s->floor[i] = (real)((n - (HEADROOM + EXPONENT_BIAS)) * 0x1.62e42fefa39efp-1);
-        s->grid[i] = (real)grid_for(largest[i] - shift, n);
-    }
+static inline struct shifts find_shifts(wide maxima, wide largest) {
+    const wide zero = w_set1(0), round = w_set1(ROUND_TO_INTEGER);
+    const wide size = w_max(maxima, w_sub(zero, maxima));
+    struct shifts s;
+    s.shift = w_if_greater(size, w_set1(LARGEST_UNSHIFTED), maxima, zero);
+    s.shift = w_if_greater(size, w_set1(LARGEST_REAL), zero, s.shift);
+    const wide unshifted = w_if_greater(size, w_set1(LARGEST_UNSHIFTED), zero, maxima);
+    s.n = w_sub(w_fma(unshifted, w_set1(LOG2E), round), round);
+    const wide exponent = w_sub(w_set1(HEADROOM + EXPONENT_BIAS), s.n);
+    s.floor = w_fma(exponent, w_set1(-1 / LOG2E), zero);
+    s.round = w_fma(exponent, w_set1(POWER_STEPS), round);
+    s.grid = grid_for(largest, &s);
+    return s;
 }
 
 static ALWAYS_INLINE wide polynomial(wide r, wide r2) {
@@ -74,7 +67,7 @@ struct exponential {
 
    |r| is at most ln 2 / 16 or / 8, and so are the roundings of r, of the polynomial and of the rest, relative to e:
    three times that in units of roundoff is what power + rest may be wrong by, 0.13 or 0.26, and one unit more e. */
-static ALWAYS_INLINE struct exponential shifted_exp(wide x, const struct wide_shift *s) {
+static ALWAYS_INLINE struct exponential shifted_exp(wide x, const struct shifts *s) {
     x = w_max(s->floor, w_sub(x, s->shift));
     wide steps = w_fma(x, w_set1(POWER_STEPS * LOG2E), s->round);
     wide r = w_reduce(x, w_sub(steps, s->round));

@@ -11,7 +11,7 @@ enum { SEGMENT_VECTORS = SEGMENT / LANES };
 struct exponentials {
     const real *x;
     real *e;
-    struct wide_shift shift;
+    struct shifts shift;
     wide skip; /* the vector in which a lane is left out */
 };
 
@@ -46,7 +46,7 @@ static ALWAYS_INLINE void fold_along(const struct grid_sum *sum, wide grid, stru
             big[i] += big[i + half];
             small[i] += small[i + half];
         }
-    *total = sum_plus(*total, (struct fsm_sum){big[0], small[0]});
+    *total = sum_plus(*total, sum_of(big[0], small[0]));
 }
 
 static ALWAYS_INLINE void sum_along(const struct block *b, const struct exponentials *c, size_t special, int store,
@@ -80,7 +80,7 @@ static ALWAYS_INLINE void fold_across(struct grid_sum *part, size_t used, wide g
     w_store(big, part[0].big);
     w_store(small, part[0].small);
     for (size_t i = 0; i < LANES; i++)
-        set_row_sum(sums, i, sum_plus(row_sum(sums, i), (struct fsm_sum){big[i], small[i]}));
+        set_row_sum(sums, i, sum_plus(row_sum(sums, i), sum_of(big[i], small[i])));
 }
 
 /* Class k goes to part k mod LANES, as it goes to that lane along the lanes. */
@@ -111,7 +111,7 @@ static inline wide skip_lanes(const struct block *b, const size_t *at) {
 
 /* Each row's sum of shifted exponentials, leaving out class skip[row] where `skip` is given. The exponentials
    go to b->e where `store` says so, with 0 for a class that is left out. */
-static ALWAYS_INLINE void sum_exponentials(const struct block *b, const struct wide_shift *shift, const size_t *skip,
+static ALWAYS_INLINE void sum_exponentials(const struct block *b, const struct shifts *shift, const size_t *skip,
                                            int store, struct row_sums *sums) {
     struct exponentials c = {b->x, b->e, *shift, w_index(-1)};
     if (skip != NULL) c.skip = skip_lanes(b, skip);

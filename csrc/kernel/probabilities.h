@@ -5,14 +5,13 @@ static void FSM_NAME(softmax)(const struct fsm_job *job, struct fsm_range range,
     for (size_t sample = range.begin; sample < range.end;) {
         struct block b = next_block(job, sample, range.end);
         real maxima[LANES];
-        struct row_shifts shifts;
         struct row_sums sums;
         struct factors factors;
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         b.e = open_output(job, &job->out, &b, s.e);
-        row_maxima(&b, maxima, NULL);
-        find_shifts(maxima, maxima, b.lanes, &shifts);
-        const struct wide_shift shift = wide_shifts(&b, &shifts);
+        const wide maximum = row_maxima(&b, 0).first;
+        const struct shifts shift = find_shifts(maximum, maximum);
+        w_store(maxima, maximum);
         sum_exponentials(&b, &shift, NULL, 1, &sums);
         for (size_t i = 0; i < b.lanes; i++) {
             struct fsm_sum one = {if_finite(maxima[i], 1, (double)NAN), 0};

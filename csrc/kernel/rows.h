@@ -36,20 +36,15 @@ static inline struct scratch cut_scratch(const struct fsm_job *job, void *memory
     };
 }
 
-static inline struct wide_shift wide_shifts(const struct block *b, const struct row_shifts *s) {
-    return (struct wide_shift){row_values(b, s->shift), row_values(b, s->floor), row_values(b, s->round),
-                               row_values(b, s->grid)};
-}
-
 /* The shifted exponential of one value a row, to twice the precision. */
-static inline void exponentials_of(const struct block *b, const struct wide_shift *shift, const real *values,
+static inline void exponentials_of(const struct block *b, const struct shifts *shift, const real *values,
                                    struct row_sums *results) {
     real power[LANES], rest[LANES];
     const struct exponential e = shifted_exp(row_values(b, values), shift);
     w_store(power, e.power);
     w_store(rest, e.rest);
     for (size_t i = 0; i < b->lanes; i++)
-        set_row_sum(results, i, sum_plus((struct fsm_sum){power[i], 0}, (struct fsm_sum){rest[i], 0}));
+        set_row_sum(results, i, sum_of(power[i], rest[i]));
 }
 
 /* The largest class of each row and the sums apart from it: rest, without it, is never made by subtraction, so that
@@ -57,17 +52,15 @@ static inline void exponentials_of(const struct block *b, const struct wide_shif
 struct peaks {
     real maximum[LANES];
     size_t at[LANES];
-    struct wide_shift shift;
+    struct shifts shift;
     struct row_sums top, rest;
 };
 
 static inline void find_peaks(const struct block *b, struct peaks *p) {
-    struct row_shifts shifts;
-    real second[LANES];
-    row_maxima(b, p->maximum, second);
+    const struct top_two tops = row_maxima(b, 1);
+    w_store(p->maximum, tops.first);
     row_argmaxima(b, p->maximum, p->at);
-    find_shifts(p->maximum, second, b->lanes, &shifts);
-    p->shift = wide_shifts(b, &shifts);
+    p->shift = find_shifts(tops.first, tops.second);
     exponentials_of(b, &p->shift, p->maximum, &p->top);
 }
 

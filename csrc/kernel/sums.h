@@ -11,6 +11,25 @@
 /* Infinities and NaN stay as they are; an error term would make NaN of both. */
 static ALWAYS_INLINE double if_finite(double x, double yes, double no) { return fabs(x) <= DBL_MAX ? yes : no; }
 
+static ALWAYS_INLINE double sum_value(struct fsm_sum a) { return a.hi + a.lo; }
+static ALWAYS_INLINE struct fsm_sum sum_negative(struct fsm_sum a) { return (struct fsm_sum){-a.hi, -a.lo}; }
+
+#if FSM_REAL_BITS == 32
+
+/* float64 is twice the precision: lo is 0 throughout. */
+static ALWAYS_INLINE struct fsm_sum sum_of(double hi, double lo) { return (struct fsm_sum){hi + lo, 0}; }
+static ALWAYS_INLINE struct fsm_sum sum_plus(struct fsm_sum a, struct fsm_sum b) {
+    return (struct fsm_sum){a.hi + b.hi, 0};
+}
+static ALWAYS_INLINE struct fsm_sum sum_product(struct fsm_sum a, struct fsm_sum b) {
+    return (struct fsm_sum){a.hi * b.hi, 0};
+}
+static ALWAYS_INLINE struct fsm_sum sum_quotient(struct fsm_sum a, struct fsm_sum b) {
+    return (struct fsm_sum){a.hi / b.hi, 0};
+}
+
+#else
+
 /* What a * b, rounded to `product`, left out. */
 static ALWAYS_INLINE double product_error(double a, double b, double product) {
 #if HAS_FUSED_MULTIPLY_ADD
@@ -23,8 +42,6 @@ static ALWAYS_INLINE double product_error(double a, double b, double product) {
 #endif
 }
 
-static ALWAYS_INLINE double sum_value(struct fsm_sum a) { return a.hi + a.lo; }
-
 static ALWAYS_INLINE struct fsm_sum sum_of(double hi, double lo) {
     double sum = hi + lo;
     return (struct fsm_sum){sum, if_finite(sum, fsm_sum_error(hi, lo, sum), 0)};
@@ -35,22 +52,22 @@ static ALWAYS_INLINE struct fsm_sum sum_plus(struct fsm_sum a, struct fsm_sum b)
     return sum_of(sum, if_finite(sum, fsm_sum_error(a.hi, b.hi, sum) + (a.lo + b.lo), 0));
 }
 
-static ALWAYS_INLINE struct fsm_sum sum_negative(struct fsm_sum a) { return (struct fsm_sum){-a.hi, -a.lo}; }
-
 static ALWAYS_INLINE struct fsm_sum sum_product(struct fsm_sum a, struct fsm_sum b) {
     double product = a.hi * b.hi;
     double error = product_error(a.hi, b.hi, product) + (a.hi * b.lo + a.lo * b.hi);
     return sum_of(product, if_finite(product, error, 0));
 }
 
-static ALWAYS_INLINE struct fsm_sum sum_times(struct fsm_sum a, double b) {
-    return sum_product(a, (struct fsm_sum){b, 0});
-}
-
 static ALWAYS_INLINE struct fsm_sum sum_quotient(struct fsm_sum a, struct fsm_sum b) {
     double quotient = a.hi / b.hi, product = quotient * b.hi;
     double rest = (a.hi - product) - product_error(quotient, b.hi, product);
     return sum_of(quotient, if_finite(quotient, (rest + (a.lo - quotient * b.lo)) / b.hi, 0));
+}
+
+#endif
+
+static ALWAYS_INLINE struct fsm_sum sum_times(struct fsm_sum a, double b) {
+    return sum_product(a, (struct fsm_sum){b, 0});
 }
 
 static ALWAYS_INLINE double double_from_bits(uint64_t bits) {

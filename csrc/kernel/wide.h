@@ -116,6 +116,11 @@ static ALWAYS_INLINE wide w_if_equal(wide a, wide b, wide yes, wide no) {
     return a;
 }
 
+static ALWAYS_INLINE wide w_if_greater(wide a, wide b, wide yes, wide no) {
+    for (int i = 0; i < REGISTERS; i++) a.r[i] = v_if_greater(a.r[i], b.r[i], yes.r[i], no.r[i]);
+    return a;
+}
+
 static ALWAYS_INLINE wide_acc w_acc_zero(void) {
     wide_acc s;
     for (int i = 0; i < REGISTERS; i++) s.r[i] = acc_zero();

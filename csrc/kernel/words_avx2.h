@@ -45,6 +45,9 @@ static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm256_movemask_ps(_mm25
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
 }
+static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) {
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
 
 typedef struct {
     __m256d low, high;
@@ -115,6 +118,9 @@ static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_EQ_OQ)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm256_blendv_pd(no, yes, _mm256_cmp_pd(a, b, _CMP_EQ_OQ));
+}
+static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) {
+    return _mm256_blendv_pd(no, yes, _mm256_cmp_pd(a, b, _CMP_GT_OQ));
 }
 
 #endif

@@ -43,6 +43,9 @@ static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm512_cmp_ps_mask(a, b,
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), yes);
 }
+static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) {
+    return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), yes);
+}
 
 typedef struct {
     __m512d low, high;
@@ -107,6 +110,9 @@ static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) {
     return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ), yes);
+}
+static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) {
+    return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), yes);
 }
 
 #endif

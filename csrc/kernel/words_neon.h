@@ -39,6 +39,7 @@ static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return vmaxvq_u32(vceqq_f32(a, b)) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return vbslq_f32(vceqq_f32(a, b), yes, no); }
+static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return vbslq_f32(vcgtq_f32(a, b), yes, no); }
 
 typedef struct {
     float64x2_t low, high;
@@ -100,6 +101,7 @@ static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return vmaxvq_u32(vreinterpretq_u32_u64(vceqq_f64(a, b))) != 0; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return vbslq_f64(vceqq_f64(a, b), yes, no); }
+static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return vbslq_f64(vcgtq_f64(a, b), yes, no); }
 
 #endif
 

@@ -34,6 +34,7 @@ static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return a == b; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return a == b ? yes : no; }
+static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return a > b ? yes : no; }
 
 #if FSM_REAL_BITS == 32
 
