@@ -25,10 +25,11 @@ static ALWAYS_INLINE wide softmax_backward_step(const void *context, size_t offs
     return w_mul(p, w_sub(w_sub(g, c->hi), c->lo));
 }
 
-static void FSM_NAME(softmax_backward)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+static ALWAYS_INLINE void softmax_backward_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
+                                                  int across) {
     const struct scratch s = cut_scratch(job, memory);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end);
+        struct block b = next_block(job, sample, range.end, across);
         struct row_sums sums;
         real hi[LANES], lo[LANES];
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
@@ -45,6 +46,7 @@ static void FSM_NAME(softmax_backward)(const struct fsm_job *job, struct fsm_ran
         sample += b.rows;
     }
 }
+KERNEL(softmax_backward)
 
 struct log_backward {
     const real *g, *output;
@@ -60,10 +62,11 @@ static ALWAYS_INLINE wide log_softmax_backward_step(const void *context, size_t 
     return w_sub(g, w_mul_pair(w_mul(e, c->power), c->hi, c->lo));
 }
 
-static void FSM_NAME(log_softmax_backward)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+static ALWAYS_INLINE void log_softmax_backward_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
+                                                      int across) {
     const struct scratch s = cut_scratch(job, memory);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end);
+        struct block b = next_block(job, sample, range.end, across);
         struct row_sums sums;
         real shift[LANES], n[LANES];
         struct factors factors;
@@ -83,14 +86,11 @@ static void FSM_NAME(log_softmax_backward)(const struct fsm_job *job, struct fsm
             set_row_sum(&sums, i, sum_times(row_sum(&sums, i), unscale));
         }
         set_factors(&factors, b.lanes, &sums);
-        const struct log_backward c = {b.x,
-                                       b.y,
-                                       shifts,
-                                       row_values(&b, factors.power),
-                                       row_values(&b, factors.hi),
-                                       row_values(&b, factors.lo)};
+        const struct log_backward c = {
+            b.x, b.y, shifts, row_values(&b, factors.power), row_values(&b, factors.hi), row_values(&b, factors.lo)};
         transform(&b, log_softmax_backward_step, &c, b.e);
         close_output(job, &job->out, &b, b.e, 0);
         sample += b.rows;
     }
 }
+KERNEL(log_softmax_backward)

@@ -123,7 +123,7 @@ static ALWAYS_INLINE struct top_two row_maxima(const struct block *b, int want_s
 }
 
 /* The first class at which each row has its maximum (class 0 where it has none, all being NaN). */
-static inline void row_argmaxima(const struct block *b, const real *maxima, size_t *at) {
+static ALWAYS_INLINE void row_argmaxima(const struct block *b, const real *maxima, size_t *at) {
     if (b->across) {
         real_bits found[LANES];
         const wide m = w_load(maxima);

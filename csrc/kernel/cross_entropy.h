@@ -40,8 +40,8 @@ static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t 
     w_acc_add_product(sum, y, w_if_equal(y, zero, zero, below)); /* nothing of a class at -inf counts as 0 */
 }
 
-static inline void sum_dense(const struct fsm_job *job, const struct block *b, const struct peaks *p,
-                             struct dense_sums *d) {
+static NEVER_INLINE void sum_dense(const struct fsm_job *job, const struct block *b, const struct peaks *p,
+                                   struct dense_sums *d) {
     const struct below_maximum c = {b, w_mul(row_values(b, p->maximum), w_set1(DISTANCE_UNIT))};
     accumulate(b, total_step, &c, NO_VECTOR, &d->total);
     if (job->want_loss) accumulate(b, below_step, &c, NO_VECTOR, &d->below);
@@ -58,8 +58,8 @@ static ALWAYS_INLINE struct fsm_sum sum_of_others(const struct peaks *p, size_t 
 }
 
 /* Losses and gradients as of labels; an ignored row has weight 0. */
-static inline void label_losses(size_t rows, const struct peaks *p, const struct targets *t, const real *f_label,
-                                struct row_results *r) {
+static NEVER_INLINE void label_losses(size_t rows, const struct peaks *p, const struct targets *t,
+                                      const real *f_label, struct row_results *r) {
     for (size_t i = 0; i < rows; i++) {
         double weight = t->sample_weight[i] * t->label_weight[i], log_rest = log_of_rest(p, i);
         double maximum = p->maximum[i], f = f_label[i], below = maximum - f;
@@ -69,9 +69,9 @@ static inline void label_losses(size_t rows, const struct peaks *p, const struct
     }
 }
 
-static inline void label_gradients(const struct fsm_job *job, size_t rows, const struct peaks *p,
-                                   const struct targets *t, const struct row_sums *e_label, struct row_sums *share,
-                                   struct row_results *r) {
+static NEVER_INLINE void label_gradients(const struct fsm_job *job, size_t rows, const struct peaks *p,
+                                         const struct targets *t, const struct row_sums *e_label,
+                                         struct row_sums *share, struct row_results *r) {
     const double divisor = job->divisor;
     for (size_t i = 0; i < rows; i++) {
         double scaled = t->sample_weight[i] * t->label_weight[i] / divisor;
@@ -86,8 +86,8 @@ static inline void label_gradients(const struct fsm_job *job, size_t rows, const
 
 /* Y p - y at the argmax: from the others' share where p is more than half, so that 1 - p is not made by subtraction,
    and as it stands where p is less, so that nothing is larger than p and y. */
-static inline struct fsm_sum dense_at_peak(const struct peaks *p, size_t i, struct fsm_sum all, struct fsm_sum total,
-                                           double y) {
+static ALWAYS_INLINE struct fsm_sum dense_at_peak(const struct peaks *p, size_t i, struct fsm_sum all,
+                                                  struct fsm_sum total, double y) {
     const struct fsm_sum less_y = {-y, 0}, rest = row_sum(&p->rest, i), top = row_sum(&p->top, i);
     if (rest.hi < top.hi) {
         struct fsm_sum others = sum_product(total, sum_quotient(rest, all));
@@ -96,7 +96,8 @@ static inline struct fsm_sum dense_at_peak(const struct peaks *p, size_t i, stru
     return sum_plus(sum_product(total, sum_quotient(top, all)), less_y);
 }
 
-static inline double dense_loss(const struct peaks *p, size_t i, double sample_weight, const struct dense_sums *d) {
+static NEVER_INLINE double dense_loss(const struct peaks *p, size_t i, double sample_weight,
+                                      const struct dense_sums *d) {
     const double unit = 1 / (double)DISTANCE_UNIT; /* a power of two: exact */
     const struct fsm_sum below = {d->below.hi[i] * unit, d->below.lo[i] * unit};
     double log_rest = log_of_rest(p, i);
@@ -104,9 +105,9 @@ static inline double dense_loss(const struct peaks *p, size_t i, double sample_w
     return sample_weight * sum_value(sum_plus(below, sum_times(row_sum(&d->total, i), log_rest)));
 }
 
-static inline void dense_gradient(const struct fsm_job *job, const struct block *b, const struct peaks *p, size_t i,
-                                  const struct targets *t, const struct dense_sums *d, struct row_sums *share,
-                                  struct row_results *r) {
+static NEVER_INLINE void dense_gradient(const struct fsm_job *job, const struct block *b, const struct peaks *p,
+                                        size_t i, const struct targets *t, const struct dense_sums *d,
+                                        struct row_sums *share, struct row_results *r) {
     const double scaled = t->sample_weight[i] / job->divisor, y = b->y[p->at[i] * b->lanes + i];
     const struct fsm_sum all = sum_of_all(p, i), total = row_sum(&d->total, i);
     set_row_sum(share, i, sum_quotient(sum_times(total, scaled), all));
@@ -116,7 +117,7 @@ static inline void dense_gradient(const struct fsm_job *job, const struct block 
 }
 
 /* Whatever the logits of an ignored row are, nothing of them is to be seen. */
-static inline void blank_ignored(struct block *b, const struct targets *t, const struct scratch *s) {
+static ALWAYS_INLINE void blank_ignored(struct block *b, const struct targets *t, const struct scratch *s) {
     for (size_t i = 0; i < b->rows; i++) {
         if (t->kind[i] != TARGET_IGNORED) continue;
         for (size_t k = 0; k < b->classes; k++) s->x[k * b->lanes + i] = 0;
@@ -125,8 +126,9 @@ static inline void blank_ignored(struct block *b, const struct targets *t, const
 }
 
 /* Everything about a block up to the gradient itself; the exponentials are in b->e if `want_gradient`. */
-static inline void work_rows(const struct fsm_job *job, struct block *b, const struct scratch *s, int want_gradient,
-                             struct targets *t, struct peaks *p, struct dense_sums *d, struct row_results *r) {
+static ALWAYS_INLINE void work_rows(const struct fsm_job *job, struct block *b, const struct scratch *s,
+                                    int want_gradient, struct targets *t, struct peaks *p, struct dense_sums *d,
+                                    struct row_results *r) {
     real f_label[LANES];
     struct row_sums e_label, share;
     r->probability.split = 0;
@@ -161,7 +163,8 @@ static ALWAYS_INLINE wide gradient_step(const void *context, size_t offset, size
 }
 
 /* b->e from exponentials to the gradient. */
-static inline void write_gradient(const struct block *b, const struct targets *t, const struct row_results *r) {
+static ALWAYS_INLINE void write_gradient(const struct block *b, const struct targets *t,
+                                         const struct row_results *r) {
     if (t->any_dense) {
         take_powers(b, &r->probability);
         const struct gradient c = {b->e, b->y, row_values(b, r->probability.hi), row_values(b, r->probability.lo),
@@ -173,7 +176,7 @@ static inline void write_gradient(const struct block *b, const struct targets *t
     for (size_t i = 0; i < b->lanes; i++) b->e[r->at[i] * b->lanes + i] = r->apart[i];
 }
 
-static inline void add_to_mean(const struct block *b, double *hi, double *lo) {
+static ALWAYS_INLINE void add_to_mean(const struct block *b, double *hi, double *lo) {
     size_t full = b->count / LANES, tail = b->count % LANES;
     for (size_t i = 0; i < full; i++) w_sum_into(hi + i * LANES, lo + i * LANES, w_load(b->e + i * LANES));
     if (tail) w_sum_into(hi + full * LANES, lo + full * LANES, w_load_tail(b->e + full * LANES, tail, 0));
@@ -206,7 +209,7 @@ struct loss_sums {
     struct row_sums common, huge;
 };
 
-static inline void add_losses(struct loss_sums *sums, size_t rows, const double *losses) {
+static NEVER_INLINE void add_losses(struct loss_sums *sums, size_t rows, const double *losses) {
     int any_huge = 0;
     for (size_t i = 0; i < rows; i++) {
         int huge = losses[i] > 0x1p960;
@@ -225,26 +228,28 @@ static inline struct fsm_loss close_losses(struct loss_sums *sums) {
     return (struct fsm_loss){row_sum(&common, 0), row_sum(&huge, 0)};
 }
 
-static void FSM_NAME(cross_entropy)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+static ALWAYS_INLINE void cross_entropy_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
+                                               int across) {
     const struct scratch s = cut_scratch(job, memory);
     struct loss_sums losses = {0};
     double *mean_hi = NULL, *mean_lo = NULL;
-    const int want_grad = job->out.data != NULL;
+    const int want_grad = job->out.data != NULL, want_loss = job->want_loss;
+    const int want_gradients = want_grad || job->want_mean_grad;
     prepare_targets(job, &s);
     if (job->want_mean_grad) open_mean(job, range.chunk, &s, &mean_hi, &mean_lo);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end);
+        struct block b = next_block(job, sample, range.end, across);
         struct targets t;
         struct peaks p;
         struct dense_sums d;
         struct row_results r;
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.e = open_output(job, &job->out, &b, s.e);
-        work_rows(job, &b, &s, want_grad || job->want_mean_grad, &t, &p, &d, &r);
-        if (job->want_loss) add_losses(&losses, b.lanes, r.loss);
-        for (size_t i = 0; job->losses.data != NULL && i < b.rows; i++)
+        work_rows(job, &b, &s, want_gradients, &t, &p, &d, &r);
+        if (want_loss) add_losses(&losses, b.lanes, r.loss);
+        for (size_t i = 0; want_loss && job->losses.data != NULL && i < b.rows; i++)
             store_real(sample_address(job, &job->losses, sample + i), job->storage, r.loss[i]);
-        if (want_grad || job->want_mean_grad) write_gradient(&b, &t, &r);
+        if (want_gradients) write_gradient(&b, &t, &r);
         if (job->want_mean_grad) add_to_mean(&b, mean_hi, mean_lo);
         if (want_grad) close_output(job, &job->out, &b, b.e, 0);
         sample += b.rows;
@@ -252,3 +257,4 @@ static void FSM_NAME(cross_entropy)(const struct fsm_job *job, struct fsm_range 
     if (job->want_mean_grad) close_mean(job, range.chunk, mean_hi, mean_lo);
     job->chunk_loss[range.chunk] = close_losses(&losses);
 }
+KERNEL(cross_entropy)

@@ -1,11 +1,11 @@
 /* The exponential, shifted in its exponent.
 
    With n = round(x POWER_STEPS log2 e) and r = x - n ln 2 / POWER_STEPS, e^x = 2^(n / POWER_STEPS) e^r. Softmax does
-   not change when a row's exponentials share a factor, so instead of the maximum M an integer, N = round(M log2 e), is
-   subtracted, from n / POWER_STEPS: between integers that rounds nothing, where x - M in floating point is wrong by up
-   to |x - M| units of roundoff. The power of two comes from a table for its fraction and as an exponent for the rest;
-   e^r - 1 from a polynomial r + r^2 q(r), minimax for the relative error of e^r: 2^-32.4 for |r| <= ln 2 / 16 in
-   float32, 2^-57.6 for |r| <= ln 2 / 8 in float64. */
+   not change when a row's exponentials share a factor, so instead of the maximum M an integer, N = round(M log2 e),
+   is subtracted, from n / POWER_STEPS: between integers that rounds nothing, where x - M in floating point is wrong
+   by up to |x - M| units of roundoff. The power of two comes from a table for its fraction and as an exponent for the
+   rest; e^r - 1 from a polynomial r + r^2 q(r), minimax for the relative error of e^r: 2^-32.4 for |r| <= ln 2 / 16
+   in float32, 2^-57.6 for |r| <= ln 2 / 8 in float64. */
 
 /* What a row's maximum M says of its exponentials: e^x is taken as 2^(HEADROOM - N) e^(x - shift), times
    POWER_FACTOR. */
@@ -28,7 +28,7 @@ static ALWAYS_INLINE wide grid_for(wide largest, const struct shifts *s) {
 /* x - M is exact wherever it matters once |M| > LARGEST_UNSHIFTED: x is then within a factor of two of M, or a
    multiple of a unit that leaves the difference few enough bits. A maximum that is not finite, whose
    row becomes NaN anyway, is treated as 0. `largest` is the largest value that is to be summed. */
-static inline struct shifts find_shifts(wide maxima, wide largest) {
+static ALWAYS_INLINE struct shifts find_shifts(wide maxima, wide largest) {
     const wide zero = w_set1(0), round = w_set1(ROUND_TO_INTEGER);
     const wide size = w_max(maxima, w_sub(zero, maxima));
     struct shifts s;

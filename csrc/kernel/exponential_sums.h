@@ -10,9 +10,11 @@ enum { SEGMENT_VECTORS = SEGMENT / LANES };
 
 struct exponentials {
     const real *x;
-    real *e;
+    real *e; /* where they are stored, or NULL */
+    size_t classes;
     struct shifts shift;
-    wide skip; /* the vector in which a lane is left out */
+    int skips;
+    wide skip; /* the vector in which a lane is left out, if it `skips` */
 };
 
 struct grid_sum {
@@ -25,14 +27,14 @@ static ALWAYS_INLINE void add_exponential(struct grid_sum *sum, const struct exp
     sum->big = after;
 }
 
-static ALWAYS_INLINE void add_vector(const struct exponentials *c, size_t vector, size_t lanes, int special, int store,
+static ALWAYS_INLINE void add_vector(const struct exponentials *c, size_t vector, size_t lanes, int special,
                                      struct grid_sum *sum) {
     const size_t offset = vector * LANES;
     wide x = load_lanes(c->x + offset, lanes, -(real)INFINITY);
     if (special) x = w_put_at(x, c->skip, w_index((real_bits)vector), w_set1(-(real)INFINITY));
     struct exponential e = shifted_exp(x, &c->shift);
-    if (store && lanes == LANES) w_store(c->e + offset, e.e);
-    if (store && lanes != LANES) w_store_tail(c->e + offset, lanes, e.e);
+    if (c->e != NULL && lanes == LANES) w_store(c->e + offset, e.e);
+    if (c->e != NULL && lanes != LANES) w_store_tail(c->e + offset, lanes, e.e);
     add_exponential(sum, &e);
 }
 
@@ -49,18 +51,17 @@ static ALWAYS_INLINE void fold_along(const struct grid_sum *sum, wide grid, stru
     *total = sum_plus(*total, sum_of(big[0], small[0]));
 }
 
-static ALWAYS_INLINE void sum_along(const struct block *b, const struct exponentials *c, size_t special, int store,
-                                    struct row_sums *sums) {
-    const size_t full = b->count / LANES, tail = b->count % LANES, vectors = full + (tail != 0);
+static NEVER_INLINE void sum_along(const struct exponentials *c, size_t special, struct row_sums *sums) {
+    const size_t full = c->classes / LANES, tail = c->classes % LANES, vectors = full + (tail != 0);
     struct fsm_sum total = {0, 0};
     for (size_t begin = 0; begin < vectors; begin += SEGMENT_VECTORS) {
         const size_t end = begin + SEGMENT_VECTORS < full ? begin + SEGMENT_VECTORS : full;
         const size_t before = special >= begin && special < end ? special : end;
         struct grid_sum sum = {c->shift.grid, w_set1(0)};
-        for (size_t i = begin; i < before; i++) add_vector(c, i, LANES, 0, store, &sum);
-        if (before < end) add_vector(c, before, LANES, 1, store, &sum);
-        for (size_t i = before + 1; i < end; i++) add_vector(c, i, LANES, 0, store, &sum);
-        if (tail && begin + SEGMENT_VECTORS > full) add_vector(c, full, tail, special == full, store, &sum);
+        for (size_t i = begin; i < before; i++) add_vector(c, i, LANES, 0, &sum);
+        if (before < end) add_vector(c, before, LANES, 1, &sum);
+        for (size_t i = before + 1; i < end; i++) add_vector(c, i, LANES, 0, &sum);
+        if (tail && begin + SEGMENT_VECTORS > full) add_vector(c, full, tail, special == full, &sum);
         fold_along(&sum, c->shift.grid, &total);
     }
     set_row_sum(sums, 0, total);
@@ -79,24 +80,21 @@ static ALWAYS_INLINE void fold_across(struct grid_sum *part, size_t used, wide g
     }
     w_store(big, part[0].big);
     w_store(small, part[0].small);
-    for (size_t i = 0; i < LANES; i++)
-        set_row_sum(sums, i, sum_plus(row_sum(sums, i), sum_of(big[i], small[i])));
+    for (size_t i = 0; i < LANES; i++) set_row_sum(sums, i, sum_plus(row_sum(sums, i), sum_of(big[i], small[i])));
 }
 
 /* Class k goes to part k mod LANES, as it goes to that lane along the lanes. */
-static ALWAYS_INLINE void sum_across(const struct block *b, const struct exponentials *c, int special, int store,
-                                     struct row_sums *sums) {
+static NEVER_INLINE void sum_across(const struct exponentials *c, struct row_sums *sums) {
     struct grid_sum part[LANES];
     *sums = (struct row_sums){0};
-    for (size_t begin = 0; begin < b->classes; begin += SEGMENT) {
-        const size_t classes = b->classes - begin < SEGMENT ? b->classes - begin : SEGMENT;
+    for (size_t begin = 0; begin < c->classes; begin += SEGMENT) {
+        const size_t classes = c->classes - begin < SEGMENT ? c->classes - begin : SEGMENT;
         const size_t used = classes < LANES ? classes : LANES;
         for (size_t k = 0; k < used; k++) {
             part[k] = (struct grid_sum){c->shift.grid, w_set1(0)};
-            add_vector(c, begin + k, LANES, special, store, &part[k]);
+            add_vector(c, begin + k, LANES, c->skips, &part[k]);
         }
-        for (size_t k = used; k < classes; k++)
-            add_vector(c, begin + k, LANES, special, store, &part[k % LANES]);
+        for (size_t k = used; k < classes; k++) add_vector(c, begin + k, LANES, c->skips, &part[k % LANES]);
         fold_across(part, used, c->shift.grid, sums);
     }
 }
@@ -113,10 +111,10 @@ static inline wide skip_lanes(const struct block *b, const size_t *at) {
    go to b->e where `store` says so, with 0 for a class that is left out. */
 static ALWAYS_INLINE void sum_exponentials(const struct block *b, const struct shifts *shift, const size_t *skip,
                                            int store, struct row_sums *sums) {
-    struct exponentials c = {b->x, b->e, *shift, w_index(-1)};
+    struct exponentials c = {b->x, store ? b->e : NULL, b->classes, *shift, skip != NULL, w_index(-1)};
     if (skip != NULL) c.skip = skip_lanes(b, skip);
     if (b->across)
-        sum_across(b, &c, skip != NULL, store, sums);
+        sum_across(&c, sums);
     else
-        sum_along(b, &c, skip != NULL ? skip[0] / LANES : NO_VECTOR, store, sums);
+        sum_along(&c, skip != NULL ? skip[0] / LANES : NO_VECTOR, sums);
 }

@@ -21,8 +21,8 @@ static inline double hessian_factor(const struct fsm_job *job) {
 
 /* The Hessian of a block into `out`, from the exponentials; the argmax, whose p may be close to 1, from the
    others' sum. */
-static inline void write_hessian(const struct fsm_job *job, const struct block *b, const struct targets *t,
-                                 const struct peaks *p, const struct dense_sums *d, real *out) {
+static ALWAYS_INLINE void write_hessian(const struct fsm_job *job, const struct block *b, const struct targets *t,
+                                        const struct peaks *p, const struct dense_sums *d, real *out) {
     const real least = job->hessian == FSM_HESSIAN_XGBOOST ? (real)1e-16 : 0;
     const double convention = hessian_factor(job);
     struct factors probability, scaled;
@@ -52,11 +52,12 @@ static inline void write_hessian(const struct fsm_job *job, const struct block *
     for (size_t i = 0; i < b->lanes; i++) out[p->at[i] * b->lanes + i] = apart[i];
 }
 
-static void FSM_NAME(grad_hess)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+static ALWAYS_INLINE void grad_hess_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
+                                           int across) {
     const struct scratch s = cut_scratch(job, memory);
     prepare_targets(job, &s);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end);
+        struct block b = next_block(job, sample, range.end, across);
         struct targets t;
         struct peaks p;
         struct dense_sums d;
@@ -72,3 +73,4 @@ static void FSM_NAME(grad_hess)(const struct fsm_job *job, struct fsm_range rang
         sample += b.rows;
     }
 }
+KERNEL(grad_hess)

@@ -134,12 +134,8 @@ static inline void drop_classes(const struct fsm_job *job, size_t sample, real *
         if (!*keep) row[k * step] = value;
 }
 
-/* The block's values of a view, in lanes: where they lie if they lie so, else copied to `scratch`. Dropped
-   classes become `dropped`, where the job has a mask and `masked` says that it is for this view. */
-static inline const real *open_view(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
-                                    real *scratch, int masked, real dropped) {
-    masked = masked && job->where.data != NULL;
-    if (!b->across && !masked && lies_along(job, view)) return (const real *)sample_address(job, view, b->sample);
+static inline void copy_view(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                             real *scratch, int masked, real dropped) {
     if (b->across && samples_lie_along(job, view, b)) {
         const char *p = sample_address(job, view, b->sample);
         for (size_t k = 0; k < job->classes; k++, p += view->classes)
@@ -155,19 +151,30 @@ static inline const real *open_view(const struct fsm_job *job, const struct fsm_
     }
     if (masked)
         for (size_t i = 0; i < b->rows; i++) drop_classes(job, b->sample + i, scratch + i, b->lanes, dropped);
+}
+
+/* The block's values of a view, in lanes: where they lie if they lie so, else copied to `scratch`. Dropped
+   classes become `dropped`, where the job has a mask and `masked` says that it is for this view.
+
+   Others see a copy of the block, so that the compiler knows the kernel's own to stay as it is. */
+static ALWAYS_INLINE const real *open_view(const struct fsm_job *job, const struct fsm_view *view,
+                                           const struct block *b, real *scratch, int masked, real dropped) {
+    masked = masked && job->where.data != NULL;
+    if (!b->across && !masked && lies_along(job, view)) return (const real *)sample_address(job, view, b->sample);
+    const struct block copy = *b;
+    copy_view(job, view, &copy, scratch, masked, dropped);
     return scratch;
 }
 
 /* Where a block computes what goes to a view: there itself if its rows lie along the lanes, else in `scratch`. */
-static inline real *open_output(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
-                                real *scratch) {
+static ALWAYS_INLINE real *open_output(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                       real *scratch) {
     if (!b->across && view->data != NULL && lies_along(job, view))
         return (real *)sample_address(job, view, b->sample);
     return scratch;
 }
 
-/* Brings what open_output's place holds to the view, with `dropped` for dropped classes. */
-static inline void close_output(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+static inline void copy_to_view(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                 real *values, real dropped) {
     if (job->where.data != NULL)
         for (size_t i = 0; i < b->rows; i++) drop_classes(job, b->sample + i, values + i, b->lanes, dropped);
@@ -187,6 +194,14 @@ static inline void close_output(const struct fsm_job *job, const struct fsm_view
                  b->lanes);
 }
 
+/* Brings what open_output's place holds to the view, with `dropped` for dropped classes. */
+static ALWAYS_INLINE void close_output(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                       real *values, real dropped) {
+    if (!b->across && job->where.data == NULL && lies_along(job, view)) return;
+    const struct block copy = *b;
+    copy_to_view(job, view, &copy, values, dropped);
+}
+
 /* Rows up to some length fill the vectors better across the lanes; a row along them pays for its own start and end,
    the more where there is a loss. Measured. */
 static inline size_t longest_across(const struct fsm_job *job) {
@@ -202,9 +217,9 @@ static inline int goes_across(const struct fsm_job *job) {
            job->classes <= INT32_MAX; /* a lane holds the number of a class */
 }
 
-static inline struct block next_block(const struct fsm_job *job, size_t sample, size_t end) {
+static ALWAYS_INLINE struct block next_block(const struct fsm_job *job, size_t sample, size_t end, int across) {
     struct block b = {0};
-    b.across = goes_across(job);
+    b.across = across;
     b.classes = job->classes;
     b.lanes = b.across ? LANES : 1;
     b.count = job->classes * b.lanes;

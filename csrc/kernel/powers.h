@@ -10,7 +10,7 @@
 enum { POWER_BITS = 3 };
 #define POWER_FACTOR 0x1.16747bf8d4p+0
 #define POWERS                                                                                                       \
-    0x1.16747cp+0f, 0x1.2fa848p+0f, 0x1.4b2404p+0f, 0x1.691c8ap+0f, 0x1.89cb7cp+0f, 0x1.ad6fb4p+0f, 0x1.d44dbcp+0f,    \
+    0x1.16747cp+0f, 0x1.2fa848p+0f, 0x1.4b2404p+0f, 0x1.691c8ap+0f, 0x1.89cb7cp+0f, 0x1.ad6fb4p+0f, 0x1.d44dbcp+0f,  \
         0x1.feb052p+0f
 static const real power_table[16] = {POWERS, POWERS};
 #else

@@ -1,9 +1,10 @@
 /* softmax, log_softmax and logsumexp. */
 
-static void FSM_NAME(softmax)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+static ALWAYS_INLINE void softmax_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
+                                         int across) {
     const struct scratch s = cut_scratch(job, memory);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end);
+        struct block b = next_block(job, sample, range.end, across);
         real maxima[LANES];
         struct row_sums sums;
         struct factors factors;
@@ -23,6 +24,7 @@ static void FSM_NAME(softmax)(const struct fsm_job *job, struct fsm_range range,
         sample += b.rows;
     }
 }
+KERNEL(softmax)
 
 struct log_scaling {
     const real *x;
@@ -35,10 +37,11 @@ static ALWAYS_INLINE wide log_step(const void *context, size_t offset, size_t la
 }
 
 /* (x - M) - log(1 + rest / top): two terms of one sign. */
-static void FSM_NAME(log_softmax)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+static ALWAYS_INLINE void log_softmax_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
+                                             int across) {
     const struct scratch s = cut_scratch(job, memory);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end);
+        struct block b = next_block(job, sample, range.end, across);
         struct peaks peaks;
         real log_rest[LANES];
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
@@ -52,6 +55,7 @@ static void FSM_NAME(log_softmax)(const struct fsm_job *job, struct fsm_range ra
         sample += b.rows;
     }
 }
+KERNEL(log_softmax)
 
 /* logsumexp of a row whose maximum is infinite, or that is all NaN: the infinity, unless there is a NaN. */
 static inline double infinite_logsumexp(const struct block *b, size_t row, real maximum) {
@@ -60,10 +64,11 @@ static inline double infinite_logsumexp(const struct block *b, size_t row, real 
     return maximum;
 }
 
-static void FSM_NAME(logsumexp)(const struct fsm_job *job, struct fsm_range range, void *memory) {
+static ALWAYS_INLINE void logsumexp_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
+                                           int across) {
     const struct scratch s = cut_scratch(job, memory);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end);
+        struct block b = next_block(job, sample, range.end, across);
         struct peaks peaks;
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         find_peaks(&b, &peaks);
@@ -76,3 +81,4 @@ static void FSM_NAME(logsumexp)(const struct fsm_job *job, struct fsm_range rang
         sample += b.rows;
     }
 }
+KERNEL(logsumexp)

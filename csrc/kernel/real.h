@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A word that is called costs more than it does. */
+/* A word that is called costs more than it does; what several kernels call for whole rows need not be there twice. */
 #if defined(_MSC_VER)
 #define ALWAYS_INLINE __forceinline
+#define NEVER_INLINE __declspec(noinline)
 #else
 #define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NEVER_INLINE __attribute__((noinline))
 #endif
 
 #if FSM_REAL_BITS == 32

@@ -37,14 +37,13 @@ static inline struct scratch cut_scratch(const struct fsm_job *job, void *memory
 }
 
 /* The shifted exponential of one value a row, to twice the precision. */
-static inline void exponentials_of(const struct block *b, const struct shifts *shift, const real *values,
-                                   struct row_sums *results) {
+static ALWAYS_INLINE void exponentials_of(const struct block *b, const struct shifts *shift, const real *values,
+                                          struct row_sums *results) {
     real power[LANES], rest[LANES];
     const struct exponential e = shifted_exp(row_values(b, values), shift);
     w_store(power, e.power);
     w_store(rest, e.rest);
-    for (size_t i = 0; i < b->lanes; i++)
-        set_row_sum(results, i, sum_of(power[i], rest[i]));
+    for (size_t i = 0; i < b->lanes; i++) set_row_sum(results, i, sum_of(power[i], rest[i]));
 }
 
 /* The largest class of each row and the sums apart from it: rest, without it, is never made by subtraction, so that
@@ -56,7 +55,7 @@ struct peaks {
     struct row_sums top, rest;
 };
 
-static inline void find_peaks(const struct block *b, struct peaks *p) {
+static ALWAYS_INLINE void find_peaks(const struct block *b, struct peaks *p) {
     const struct top_two tops = row_maxima(b, 1);
     w_store(p->maximum, tops.first);
     row_argmaxima(b, p->maximum, p->at);
@@ -65,7 +64,7 @@ static inline void find_peaks(const struct block *b, struct peaks *p) {
 }
 
 /* The sums apart from the largest class; the exponentials go to b->e where `store` says so. */
-static inline void sum_rest(const struct block *b, struct peaks *p, int store) {
+static ALWAYS_INLINE void sum_rest(const struct block *b, struct peaks *p, int store) {
     if (!store) {
         sum_exponentials(b, &p->shift, p->at, 0, &p->rest);
         return;
@@ -92,7 +91,7 @@ struct factors {
     int split;
 };
 
-static inline void split_factor(struct factors *f, size_t row, struct fsm_sum factor) {
+static ALWAYS_INLINE void split_factor(struct factors *f, size_t row, struct fsm_sum factor) {
     int exponent;
     if (factor.hi == 0 || !isfinite(factor.hi)) return;
     (void)frexp(factor.hi, &exponent);
@@ -113,7 +112,7 @@ static inline void split_factor(struct factors *f, size_t row, struct fsm_sum fa
     f->lo[row] = (real)(factor.hi - f->hi[row] + factor.lo);
 }
 
-static inline void set_factors(struct factors *f, size_t rows, const struct row_sums *factors) {
+static NEVER_INLINE void set_factors(struct factors *f, size_t rows, const struct row_sums *factors) {
     int outside = 0;
     f->split = 0;
     for (size_t i = 0; i < rows; i++) {
@@ -140,14 +139,14 @@ static ALWAYS_INLINE wide power_step(const void *context, size_t offset, size_t 
     return w_mul(load_lanes(c->e + offset, lanes, 0), c->hi);
 }
 
-static inline void take_powers(const struct block *b, const struct factors *f) {
+static ALWAYS_INLINE void take_powers(const struct block *b, const struct factors *f) {
     if (!f->split) return;
     const struct scaling powers = {b->e, row_values(b, f->power), w_set1(0)};
     transform(b, power_step, &powers, b->e);
 }
 
 /* b->e times its row's factor, in place. */
-static inline void scale_rows(const struct block *b, const struct factors *f) {
+static ALWAYS_INLINE void scale_rows(const struct block *b, const struct factors *f) {
     take_powers(b, f);
     const struct scaling c = {b->e, row_values(b, f->hi), row_values(b, f->lo)};
     transform(b, scaling_step, &c, b->e);

@@ -57,7 +57,7 @@ static ALWAYS_INLINE wide effective_step(const void *context, size_t offset, siz
 }
 
 /* The only class with a target other than 0 in a row of probabilities, or `classes` where there is not just one. */
-static inline size_t only_target(const struct block *b, size_t row) {
+static ALWAYS_INLINE size_t only_target(const struct block *b, size_t row) {
     const real *t = b->y + row;
     size_t found = b->classes;
     for (size_t k = 0; k < b->classes; k++) {
@@ -82,8 +82,8 @@ static inline void read_label(const struct fsm_job *job, size_t sample, size_t r
     t->any_dense |= t->kind[row] == TARGET_DENSE;
 }
 
-static inline void read_probabilities(const struct fsm_job *job, const struct block *b, size_t row,
-                                      struct targets *t) {
+static NEVER_INLINE void read_probabilities(const struct fsm_job *job, const struct block *b, size_t row,
+                                            struct targets *t) {
     size_t only = job->label_smoothing == 0 ? only_target(b, row) : b->classes;
     t->sample_weight[row] = sample_weight_at(job, b->sample + row);
     if (only == b->classes) {
@@ -97,8 +97,8 @@ static inline void read_probabilities(const struct fsm_job *job, const struct bl
 }
 
 /* b->y for labels with smoothing: the row without a target, but for the target's own entry. */
-static inline void smooth_labels(const struct fsm_job *job, const struct block *b, const struct scratch *s,
-                                 const struct targets *t) {
+static NEVER_INLINE void smooth_labels(const struct fsm_job *job, const struct block *b, const struct scratch *s,
+                                       const struct targets *t) {
     for (size_t k = 0; k < b->classes; k++)
         for (size_t i = 0; i < b->lanes; i++) s->y[k * b->lanes + i] = s->target_row[k];
     for (size_t i = 0; i < b->rows; i++)
@@ -106,8 +106,8 @@ static inline void smooth_labels(const struct fsm_job *job, const struct block *
 }
 
 /* Reads the block's targets; b->y becomes the rows y where any is dense. */
-static inline void read_targets(const struct fsm_job *job, struct block *b, const struct scratch *s,
-                                struct targets *t) {
+static ALWAYS_INLINE void read_targets(const struct fsm_job *job, struct block *b, const struct scratch *s,
+                                       struct targets *t) {
     *t = (struct targets){.any_dense = 0};
     if (job->labels.data != NULL) {
         for (size_t i = 0; i < b->rows; i++) read_label(job, b->sample + i, i, t);

@@ -21,6 +21,15 @@
 #include "exponential_sums.h"
 #include "pack.h"
 #include "rows.h"
+/* A kernel is compiled for each of the two ways through a block by itself. */
+#define KERNEL(name)                                                                                                 \
+    static void FSM_NAME(name)(const struct fsm_job *job, struct fsm_range range, void *memory) {                    \
+        if (goes_across(job))                                                                                        \
+            name##_blocks(job, range, memory, 1);                                                                    \
+        else                                                                                                         \
+            name##_blocks(job, range, memory, 0);                                                                    \
+    }
+
 #include "probabilities.h"
 #include "backward.h"
 #include "targets.h"

@@ -56,9 +56,7 @@ typedef struct {
 static ALWAYS_INLINE __m256d low_half(v a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 static ALWAYS_INLINE __m256d high_half(v a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
 
-static ALWAYS_INLINE acc acc_zero(void) {
-    return (acc){_mm256_setzero_pd(), _mm256_setzero_pd()};
-}
+static ALWAYS_INLINE acc acc_zero(void) { return (acc){_mm256_setzero_pd(), _mm256_setzero_pd()}; }
 static ALWAYS_INLINE void acc_add(acc *s, v a) {
     s->low = _mm256_add_pd(s->low, low_half(a));
     s->high = _mm256_add_pd(s->high, high_half(a));

@@ -54,9 +54,7 @@ typedef struct {
 static ALWAYS_INLINE __m512d low_half(v a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 static ALWAYS_INLINE __m512d high_half(v a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
 
-static ALWAYS_INLINE acc acc_zero(void) {
-    return (acc){_mm512_setzero_pd(), _mm512_setzero_pd()};
-}
+static ALWAYS_INLINE acc acc_zero(void) { return (acc){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
 static ALWAYS_INLINE void acc_add(acc *s, v a) {
     s->low = _mm512_add_pd(s->low, low_half(a));
     s->high = _mm512_add_pd(s->high, high_half(a));

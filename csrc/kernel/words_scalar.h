@@ -29,9 +29,7 @@ static ALWAYS_INLINE v v_mul(v a, v b) { return a * b; }
 static ALWAYS_INLINE v v_max(v a, v b) { return a > b ? a : b; }
 static ALWAYS_INLINE v v_min(v a, v b) { return a < b ? a : b; }
 static ALWAYS_INLINE v v_power(v steps) { return power_table[v_to_bits(steps) & (POWER_STEPS - 1)]; }
-static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
-    return v_to_bits(index) == v_to_bits(at) ? other : a;
-}
+static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) { return v_to_bits(index) == v_to_bits(at) ? other : a; }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return a == b; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return a == b ? yes : no; }
 static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return a > b ? yes : no; }
@@ -48,17 +46,13 @@ typedef struct {
 } acc;
 
 static ALWAYS_INLINE acc acc_zero(void) { return (acc){0}; }
-static ALWAYS_INLINE void acc_add(acc *s, v a) {
-    s->sum += a;
-}
+static ALWAYS_INLINE void acc_add(acc *s, v a) { s->sum += a; }
 static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) { s->sum += (double)a * b; }
 static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
     memset(lo, 0, NATIVE * sizeof *lo);
     *hi = s->sum;
 }
-static ALWAYS_INLINE void add_to(double *hi, v a) {
-    *hi += a;
-}
+static ALWAYS_INLINE void add_to(double *hi, v a) { *hi += a; }
 
 #else
 
@@ -89,7 +83,9 @@ static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return fma(-a, b, c); }
 #define HAS_FUSED_MULTIPLY_ADD 0
 #if FSM_REAL_BITS == 32
 /* Products of two float32 are exact in float64, which stands in for the fused operation. */
-static ALWAYS_INLINE v v_reduce(v x, v n) { return (v)((double)x - (double)n * (0x1.62e42fefa39efp-1 / POWER_STEPS)); }
+static ALWAYS_INLINE v v_reduce(v x, v n) {
+    return (v)((double)x - (double)n * (0x1.62e42fefa39efp-1 / POWER_STEPS));
+}
 static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo) { return (v)(a * ((double)hi + lo)); }
 #endif
 #include "unfused.h"

@@ -34,7 +34,9 @@ static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
     return _mm_or_ps(_mm_and_ps(put, other), _mm_andnot_ps(put, a));
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm_movemask_ps(_mm_cmpeq_ps(a, b)) != 0; }
-static ALWAYS_INLINE v v_choose(v mask, v yes, v no) { return _mm_or_ps(_mm_and_ps(mask, yes), _mm_andnot_ps(mask, no)); }
+static ALWAYS_INLINE v v_choose(v mask, v yes, v no) {
+    return _mm_or_ps(_mm_and_ps(mask, yes), _mm_andnot_ps(mask, no));
+}
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return v_choose(_mm_cmpeq_ps(a, b), yes, no); }
 static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return v_choose(_mm_cmpgt_ps(a, b), yes, no); }
 
@@ -110,7 +112,9 @@ static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
     return _mm_or_pd(_mm_and_pd(put, other), _mm_andnot_pd(put, a));
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm_movemask_pd(_mm_cmpeq_pd(a, b)) != 0; }
-static ALWAYS_INLINE v v_choose(v mask, v yes, v no) { return _mm_or_pd(_mm_and_pd(mask, yes), _mm_andnot_pd(mask, no)); }
+static ALWAYS_INLINE v v_choose(v mask, v yes, v no) {
+    return _mm_or_pd(_mm_and_pd(mask, yes), _mm_andnot_pd(mask, no));
+}
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return v_choose(_mm_cmpeq_pd(a, b), yes, no); }
 static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return v_choose(_mm_cmpgt_pd(a, b), yes, no); }
 
