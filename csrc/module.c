@@ -7,6 +7,7 @@
 
 #include "call.h"
 #include "dispatch.h"
+#include "plain.h"
 #include "threads.h"
 
 static int refuse(const char *name, const char *what) {
@@ -293,6 +294,9 @@ static PyObject *py_use_instruction_set(PyObject *self, PyObject *argument) {
 }
 
 #define FASTCALL(name, doc) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, doc}
+#define PLAIN(name)                                                                                                  \
+    {"plain_" #name, (PyCFunction)(void (*)(void))fsm_plain_##name, METH_FASTCALL,                                   \
+     "The public function's result where its arguments are plain, else None; see plain.h."}
 
 static PyMethodDef methods[] = {
     FASTCALL(softmax, "softmax(x, where, out, num_threads)"),
@@ -304,6 +308,16 @@ static PyMethodDef methods[] = {
     FASTCALL(cross_entropy, "cross_entropy(logits, labels, probabilities, weight, sample_weight, ignore_index, "
                             "label_smoothing, divisor, losses, grad, mean_grad, want_loss, num_threads)"),
     FASTCALL(grad_hess, "grad_hess(logits, labels, probabilities, sample_weight, hessian, grad, hess, num_threads)"),
+    PLAIN(softmax),
+    PLAIN(log_softmax),
+    PLAIN(logsumexp),
+    PLAIN(softmax_backward),
+    PLAIN(log_softmax_backward),
+    PLAIN(cross_entropy),
+    PLAIN(cross_entropy_grad),
+    PLAIN(cross_entropy_mean_grad),
+    PLAIN(cross_entropy_value_and_grad),
+    PLAIN(cross_entropy_value_and_mean_grad),
     {"instruction_sets", py_instruction_sets, METH_NOARGS, "Names of those built in that this CPU runs, best first."},
     {"built_instruction_sets", py_built_instruction_sets, METH_NOARGS, "Names of those built in, best first."},
     {"instruction_set", py_instruction_set, METH_NOARGS, "Name of the one in use."},

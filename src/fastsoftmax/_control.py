@@ -13,6 +13,7 @@ from . import _backends
 from ._typing import Backend
 
 __all__ = [
+    "SETTINGS",
     "available_backends",
     "backend_source",
     "get_backend",
@@ -39,6 +40,12 @@ _process: dict[str, tuple[Any, str]] = {}
 _Blocks: TypeAlias = "tuple[Any, _Blocks | None]"
 _backend_blocks: ContextVar[_Blocks | None] = ContextVar("fastsoftmax_backend", default=None)
 _threads_blocks: ContextVar[_Blocks | None] = ContextVar("fastsoftmax_num_threads", default=None)
+
+SETTINGS = (
+    ("backend", _backend_blocks, _process),
+    ("num_threads", _threads_blocks, _process),
+)
+"""Where to find what is in effect: for plain calls, which look as the functions below do."""
 
 
 def available_backends() -> tuple[str, ...]:
