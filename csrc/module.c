@@ -2,15 +2,12 @@
 
    The arrays come from the package, which has checked them for the user. What is checked again here, in few
    words, is whatever could make a kernel read or write outside an array. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#define FSM_IMPORTS_NUMPY
+#include "numpy_api.h"
 
-#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
-#include <numpy/arrayobject.h>
-
+#include "call.h"
 #include "dispatch.h"
-#include "labels.h"
-#include "run.h"
+#include "plain.h"
 #include "threads.h"
 
 static int refuse(const char *name, const char *what) {
@@ -121,34 +118,19 @@ static int take_threads(PyObject *object, size_t *threads) {
     return 0;
 }
 
-static int count_is(Py_ssize_t given, Py_ssize_t wanted) {
-    if (given == wanted) return 0;
-    PyErr_Format(PyExc_TypeError, "takes %zd arguments, got %zd", wanted, given);
-    return -1;
-}
-
-static int run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad) {
-    int status;
-    Py_BEGIN_ALLOW_THREADS
-    status = fsm_run(job, operation, threads, loss, mean_grad);
-    Py_END_ALLOW_THREADS
-    if (status < 0) PyErr_NoMemory();
-    return status;
-}
-
 /* softmax, log_softmax (x, where, out, num_threads) and logsumexp, whose out has no class axis. */
 static PyObject *probabilities(PyObject *const *args, Py_ssize_t count, enum fsm_operation operation) {
     const int reduces = operation == FSM_OPERATION_logsumexp;
     struct fsm_job job = {0};
     size_t threads;
     int type;
-    if (count_is(count, 4) < 0 || take_first(&job, args[0], "x", &job.input, &type) < 0 ||
+    if (fsm_count_is(count, 4) < 0 || take_first(&job, args[0], "x", &job.input, &type) < 0 ||
         take(&job, args[1], "where", 3, NPY_BOOL, 0, &job.where) < 0 ||
         take(&job, args[2], "out", reduces ? 2 : 3, type, 1, reduces ? &job.losses : &job.out) < 0 ||
         take_threads(args[3], &threads) < 0)
         return NULL;
     if (job.losses.data == NULL && job.out.data == NULL) return refuse("out", "missing"), NULL;
-    if (run(&job, operation, threads, NULL, NULL) < 0) return NULL;
+    if (fsm_call(&job, operation, threads, NULL, NULL) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -157,12 +139,12 @@ static PyObject *backward(PyObject *const *args, Py_ssize_t count, enum fsm_oper
     struct fsm_job job = {0};
     size_t threads;
     int type;
-    if (count_is(count, 4) < 0 || take_first(&job, args[0], "grad_output", &job.input, &type) < 0 ||
+    if (fsm_count_is(count, 4) < 0 || take_first(&job, args[0], "grad_output", &job.input, &type) < 0 ||
         take(&job, args[1], "output", 3, type, 0, &job.other) < 0 ||
         take(&job, args[2], "out", 3, type, 1, &job.out) < 0 || take_threads(args[3], &threads) < 0)
         return NULL;
     if (job.other.data == NULL || job.out.data == NULL) return refuse("output or out", "missing"), NULL;
-    if (run(&job, operation, threads, NULL, NULL) < 0) return NULL;
+    if (fsm_call(&job, operation, threads, NULL, NULL) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -204,7 +186,7 @@ static PyObject *py_check_labels(PyObject *self, PyObject *const *args, Py_ssize
     struct fsm_job job = {0};
     double *weight;
     (void)self;
-    if (count_is(count, 5) < 0) return NULL;
+    if (fsm_count_is(count, 5) < 0) return NULL;
     PyArrayObject *labels = plain_array(args[0], "labels", 2, 0);
     Py_ssize_t classes = PyLong_AsSsize_t(args[1]);
     if (labels == NULL || PyErr_Occurred()) return NULL;
@@ -217,10 +199,7 @@ static PyObject *py_check_labels(PyObject *self, PyObject *const *args, Py_ssize
         take(&job, args[4], "sample_weight", 2, NPY_DOUBLE, 0, &job.sample_weight) < 0)
         return NULL;
     job.class_weight = weight;
-    struct fsm_label_summary summary;
-    Py_BEGIN_ALLOW_THREADS
-    summary = fsm_check_labels(&job);
-    Py_END_ALLOW_THREADS
+    const struct fsm_label_summary summary = fsm_call_check_labels(&job);
     return Py_BuildValue("nnd", (Py_ssize_t)summary.first_bad, (Py_ssize_t)summary.counted, summary.total_weight);
 }
 
@@ -232,7 +211,7 @@ static PyObject *py_cross_entropy(PyObject *self, PyObject *const *args, Py_ssiz
     size_t threads;
     int type;
     (void)self;
-    if (count_is(count, 13) < 0 || take_targets(&job, args[0], args[1], args[2], args[5], &type) < 0 ||
+    if (fsm_count_is(count, 13) < 0 || take_targets(&job, args[0], args[1], args[2], args[5], &type) < 0 ||
         take_class_vector(&job, args[3], "weight", 0, &weight) < 0 ||
         take(&job, args[4], "sample_weight", 2, NPY_DOUBLE, 0, &job.sample_weight) < 0 ||
         take_double(args[6], &job.label_smoothing) < 0 || take_double(args[7], &job.divisor) < 0 ||
@@ -243,7 +222,7 @@ static PyObject *py_cross_entropy(PyObject *self, PyObject *const *args, Py_ssiz
         return NULL;
     job.class_weight = weight;
     if (job.losses.data != NULL) job.want_loss = 1;
-    if (run(&job, FSM_OPERATION_cross_entropy, threads, &loss, mean_grad) < 0) return NULL;
+    if (fsm_call(&job, FSM_OPERATION_cross_entropy, threads, &loss, mean_grad) < 0) return NULL;
     return PyFloat_FromDouble(loss);
 }
 
@@ -253,7 +232,7 @@ static PyObject *py_grad_hess(PyObject *self, PyObject *const *args, Py_ssize_t 
     size_t threads;
     int type;
     (void)self;
-    if (count_is(count, 8) < 0 || take_targets(&job, args[0], args[1], args[2], Py_None, &type) < 0 ||
+    if (fsm_count_is(count, 8) < 0 || take_targets(&job, args[0], args[1], args[2], Py_None, &type) < 0 ||
         take(&job, args[3], "sample_weight", 2, NPY_DOUBLE, 0, &job.sample_weight) < 0 ||
         take(&job, args[5], "grad", 3, type, 1, &job.out) < 0 ||
         take(&job, args[6], "hess", 3, type, 1, &job.hess) < 0 || take_threads(args[7], &threads) < 0)
@@ -267,7 +246,7 @@ static PyObject *py_grad_hess(PyObject *self, PyObject *const *args, Py_ssize_t 
         job.hessian = FSM_HESSIAN_LIGHTGBM;
     else if (strcmp(hessian, "exact") != 0)
         return refuse("hessian", "unknown"), NULL;
-    if (run(&job, FSM_OPERATION_grad_hess, threads, NULL, NULL) < 0) return NULL;
+    if (fsm_call(&job, FSM_OPERATION_grad_hess, threads, NULL, NULL) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -315,6 +294,9 @@ static PyObject *py_use_instruction_set(PyObject *self, PyObject *argument) {
 }
 
 #define FASTCALL(name, doc) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, doc}
+#define PLAIN(name)                                                                                                  \
+    {"plain_" #name, (PyCFunction)(void (*)(void))fsm_plain_##name, METH_FASTCALL,                                   \
+     "The public function's result where its arguments are plain, else None; see plain.h."}
 
 static PyMethodDef methods[] = {
     FASTCALL(softmax, "softmax(x, where, out, num_threads)"),
@@ -326,6 +308,16 @@ static PyMethodDef methods[] = {
     FASTCALL(cross_entropy, "cross_entropy(logits, labels, probabilities, weight, sample_weight, ignore_index, "
                             "label_smoothing, divisor, losses, grad, mean_grad, want_loss, num_threads)"),
     FASTCALL(grad_hess, "grad_hess(logits, labels, probabilities, sample_weight, hessian, grad, hess, num_threads)"),
+    PLAIN(softmax),
+    PLAIN(log_softmax),
+    PLAIN(logsumexp),
+    PLAIN(softmax_backward),
+    PLAIN(log_softmax_backward),
+    PLAIN(cross_entropy),
+    PLAIN(cross_entropy_grad),
+    PLAIN(cross_entropy_mean_grad),
+    PLAIN(cross_entropy_value_and_grad),
+    PLAIN(cross_entropy_value_and_mean_grad),
     {"instruction_sets", py_instruction_sets, METH_NOARGS, "Names of those built in that this CPU runs, best first."},
     {"built_instruction_sets", py_built_instruction_sets, METH_NOARGS, "Names of those built in, best first."},
     {"instruction_set", py_instruction_set, METH_NOARGS, "Name of the one in use."},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
 from contextlib import ContextDecorator
@@ -12,6 +13,7 @@ from . import _backends
 from ._typing import Backend
 
 __all__ = [
+    "SETTINGS",
     "available_backends",
     "backend_source",
     "get_backend",
@@ -30,14 +32,20 @@ THREADS_VARIABLE = "FASTSOFTMAX_NUM_THREADS"
 MOST_THREADS = 1024
 """More are never started, whatever is asked for."""
 
-_process: dict[str, Any] = {"backend": None, "num_threads": None}
-_defaults: dict[str, tuple[Any, str]] = {}
+# What holds outside of blocks, and what chose it. A default is put here when it is first needed.
+_process: dict[str, tuple[Any, str]] = {}
 
 # The blocks entered in this context, innermost first: (choice, the block around it or None).
 # As nothing is kept in the context managers themselves, threads and tasks may share one.
 _Blocks: TypeAlias = "tuple[Any, _Blocks | None]"
 _backend_blocks: ContextVar[_Blocks | None] = ContextVar("fastsoftmax_backend", default=None)
 _threads_blocks: ContextVar[_Blocks | None] = ContextVar("fastsoftmax_num_threads", default=None)
+
+SETTINGS = (
+    ("backend", _backend_blocks, _process),
+    ("num_threads", _threads_blocks, _process),
+)
+"""Where to find what is in effect: for plain calls, which look as the functions below do."""
 
 
 def available_backends() -> tuple[str, ...]:
@@ -92,9 +100,11 @@ def set_backend(name: str | None) -> None:
     'numpy'
     >>> set_backend(None)
     """
-    if name is not None:
+    if name is None:
+        _process.pop("backend", None)
+    else:
         _backends.require(name)
-    _process["backend"] = name
+        _process["backend"] = (name, "set_backend")
 
 
 class use_backend(ContextDecorator):
@@ -163,7 +173,10 @@ def set_num_threads(n: SupportsIndex | None) -> None:
     1
     >>> set_num_threads(None)
     """
-    _process["num_threads"] = None if n is None else _check_num_threads(n)
+    if n is None:
+        _process.pop("num_threads", None)
+    else:
+        _process["num_threads"] = (_check_num_threads(n), "set_num_threads")
 
 
 class use_num_threads(ContextDecorator):
@@ -199,10 +212,7 @@ class use_num_threads(ContextDecorator):
 def resolve_backend(name: str | None) -> Backend:
     """Return the backend for a call that was given `name`."""
     if name is None:
-        block = _backend_blocks.get()
-        name = _process["backend"] if block is None else block[0]
-        if name is None:
-            name = _default_backend()[0]
+        name = backend_source()[0]
     try:
         return _backends.loaded[name]
     except (KeyError, TypeError):
@@ -212,13 +222,7 @@ def resolve_backend(name: str | None) -> Backend:
 
 def resolve_num_threads(n: SupportsIndex | None) -> int:
     """Return the number of threads for a call that was given `n`."""
-    if n is None:
-        block = _threads_blocks.get()
-        count: int | None = _process["num_threads"] if block is None else block[0]
-        if count is None:
-            count = _default_num_threads()[0]
-    else:
-        count = _check_num_threads(n)
+    count = num_threads_source()[0] if n is None else _check_num_threads(n)
     if count > MOST_THREADS:
         return MOST_THREADS
     return count
@@ -228,18 +232,18 @@ def backend_source() -> tuple[str, str]:
     """Return the name of the backend in effect and what chose it."""
     if (block := _backend_blocks.get()) is not None:
         return block[0], "use_backend"
-    if (name := _process["backend"]) is not None:
-        return name, "set_backend"
-    return _default_backend()
+    if (chosen := _process.get("backend")) is not None:
+        return chosen
+    return _process.setdefault("backend", _default_backend())
 
 
 def num_threads_source() -> tuple[int, str]:
     """Return the number of threads in effect and what chose it."""
     if (block := _threads_blocks.get()) is not None:
         return block[0], "use_num_threads"
-    if (count := _process["num_threads"]) is not None:
-        return count, "set_num_threads"
-    return _default_num_threads()
+    if (chosen := _process.get("num_threads")) is not None:
+        return chosen
+    return _process.setdefault("num_threads", _default_num_threads())
 
 
 def _leave(blocks: ContextVar[_Blocks | None]) -> None:
@@ -247,11 +251,8 @@ def _leave(blocks: ContextVar[_Blocks | None]) -> None:
     blocks.set(None if innermost is None else innermost[1])
 
 
+@functools.cache
 def _default_backend() -> tuple[str, str]:
-    try:
-        return _defaults["backend"]
-    except KeyError:
-        pass
     name = os.environ.get(BACKEND_VARIABLE, "").strip()
     if name:
         try:
@@ -261,26 +262,21 @@ def _default_backend() -> tuple[str, str]:
         source = f"environment variable {BACKEND_VARIABLE}"
     else:
         name, source = _backends.default(), "best installed"
-    return _defaults.setdefault("backend", (name, source))
+    return name, source
 
 
+@functools.cache
 def _default_num_threads() -> tuple[int, str]:
-    try:
-        return _defaults["num_threads"]
-    except KeyError:
-        pass
     text = os.environ.get(THREADS_VARIABLE, "").strip()
     if text:
         if not (text.isascii() and text.isdigit() and int(text) >= 1):
             raise ValueError(
                 f"{THREADS_VARIABLE}={text} in the environment: must be an integer of at least 1"
             )
-        found = int(text), f"environment variable {THREADS_VARIABLE}"
-    else:
-        from ._cpu_count import usable_cpus  # needs pathlib, which is slow to import
+        return int(text), f"environment variable {THREADS_VARIABLE}"
+    from ._cpu_count import usable_cpus  # needs pathlib, which is slow to import
 
-        found = usable_cpus()
-    return _defaults.setdefault("num_threads", found)
+    return usable_cpus()
 
 
 def _check_num_threads(n: SupportsIndex) -> int:

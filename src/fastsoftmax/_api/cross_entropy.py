@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, SupportsFloat, SupportsIndex, overload
 
+from .._backends import plain
+from .._control import SETTINGS
 from .._typing import Array, ArrayLike, MeanOrSum, Scalar
 from .evaluation import evaluate
 
@@ -161,6 +163,12 @@ def cross_entropy(
     >>> print(f"{fs.cross_entropy([100.0, 0.0, 0.0, 0.0], 0):.6e}")
     1.116023e-43
     """
+    result = plain.cross_entropy(
+        logits, targets, axis, weight, sample_weight, ignore_index, label_smoothing, reduction,
+        None, backend, num_threads, SETTINGS,
+    )  # fmt: skip
+    if result is not None:
+        return result
     loss: Scalar | Array = evaluate(
         True, False, False, logits, targets, axis, weight, sample_weight, ignore_index,
         label_smoothing, reduction, None, backend, num_threads,
@@ -220,6 +228,12 @@ def cross_entropy_grad(
     >>> print(*(f"{entry:.6e}" for entry in fs.cross_entropy_grad([100.0, 0.0], 0)))
     -3.720076e-44 3.720076e-44
     """
+    result = plain.cross_entropy_grad(
+        logits, targets, axis, weight, sample_weight, ignore_index, label_smoothing, reduction,
+        out, backend, num_threads, SETTINGS,
+    )  # fmt: skip
+    if result is not None:
+        return result
     gradient: Array = evaluate(
         False, True, False, logits, targets, axis, weight, sample_weight, ignore_index,
         label_smoothing, reduction, out, backend, num_threads,
@@ -274,6 +288,12 @@ def cross_entropy_mean_grad(
     >>> fs.cross_entropy_mean_grad([[0.0, 0.0], [0.0, 0.0]], [0, 0]).round(6).tolist()
     [-0.5, 0.5]
     """
+    result = plain.cross_entropy_mean_grad(
+        logits, targets, axis, weight, sample_weight, ignore_index, label_smoothing, reduction,
+        out, backend, num_threads, SETTINGS,
+    )  # fmt: skip
+    if result is not None:
+        return result
     gradient: Array = evaluate(
         False, False, True, logits, targets, axis, weight, sample_weight, ignore_index,
         label_smoothing, reduction, out, backend, num_threads,
@@ -376,6 +396,12 @@ def cross_entropy_value_and_grad(
     >>> round(float(loss), 6), grad.round(6).tolist()
     (0.693147, [[0.25, -0.25]])
     """
+    result = plain.cross_entropy_value_and_grad(
+        logits, targets, axis, weight, sample_weight, ignore_index, label_smoothing, reduction,
+        out, backend, num_threads, SETTINGS,
+    )  # fmt: skip
+    if result is not None:
+        return result
     loss, gradient = evaluate(
         True, True, False, logits, targets, axis, weight, sample_weight, ignore_index,
         label_smoothing, reduction, out, backend, num_threads,
@@ -429,6 +455,12 @@ def cross_entropy_value_and_mean_grad(
     >>> round(float(loss), 6), mean_grad.round(6).tolist()
     (0.693147, [-0.5, 0.5])
     """
+    result = plain.cross_entropy_value_and_mean_grad(
+        logits, targets, axis, weight, sample_weight, ignore_index, label_smoothing, reduction,
+        out, backend, num_threads, SETTINGS,
+    )  # fmt: skip
+    if result is not None:
+        return result
     loss, gradient = evaluate(
         True, False, True, logits, targets, axis, weight, sample_weight, ignore_index,
         label_smoothing, reduction, out, backend, num_threads,

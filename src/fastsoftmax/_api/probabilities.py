@@ -9,7 +9,8 @@ import numpy as np
 from .._arguments.arrays import check_logits, check_pair, check_where, to_scalar
 from .._arguments.layout import canonical
 from .._arguments.outputs import check_out, new_like, separate, store
-from .._control import resolve_backend, resolve_num_threads
+from .._backends import plain
+from .._control import SETTINGS, resolve_backend, resolve_num_threads
 from .._typing import Array, ArrayLike, Backend
 
 __all__ = [
@@ -82,6 +83,9 @@ def softmax(
     >>> fs.softmax([1.0, 2.0, 1.0], where=[True, False, True]).round(6).tolist()
     [0.5, 0.0, 0.5]
     """
+    result = plain.softmax(x, axis, where, out, backend, num_threads, SETTINGS)
+    if result is not None:
+        return result
     kernels = resolve_backend(backend)
     return _from_logits(kernels, kernels.softmax, x, axis, where, out, num_threads)
 
@@ -125,6 +129,9 @@ def log_softmax(
     >>> print(*(f"{entry:.6e}" for entry in fs.log_softmax([100.0, 0.0])))
     -3.720076e-44 -1.000000e+02
     """
+    result = plain.log_softmax(x, axis, where, out, backend, num_threads, SETTINGS)
+    if result is not None:
+        return result
     kernels = resolve_backend(backend)
     return _from_logits(kernels, kernels.log_softmax, x, axis, where, out, num_threads)
 
@@ -173,6 +180,9 @@ def logsumexp(
     >>> fs.logsumexp([[1000.0, 1000.0], [0.0, 0.0]]).round(3).tolist()
     [1000.693, 0.693]
     """
+    result = plain.logsumexp(x, axis, keepdims, where, out, backend, num_threads, SETTINGS)
+    if result is not None:
+        return result
     kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
     logits, axis, dtype = check_logits(x, axis, kernels.NATIVE_HALF, "x")
@@ -188,7 +198,7 @@ def logsumexp(
             np.copyto(place, temporary)
     if out is None and not shape:
         return to_scalar(float(work[()]), dtype)
-    return store(work.reshape(shape), out, dtype)
+    return store(work.reshape(shape) if keepdims else work, out, dtype)
 
 
 def softmax_backward(
@@ -234,6 +244,9 @@ def softmax_backward(
     >>> fs.softmax_backward([1.0, 0.0], [0.5, 0.5]).round(6).tolist()
     [0.25, -0.25]
     """
+    result = plain.softmax_backward(grad_output, output, axis, out, backend, num_threads, SETTINGS)
+    if result is not None:
+        return result
     kernels = resolve_backend(backend)
     return _backward(kernels, kernels.softmax_backward, grad_output, output, axis, out, num_threads)
 
@@ -277,6 +290,11 @@ def log_softmax_backward(
     >>> fs.log_softmax_backward([1.0, 0.0], np.log([0.5, 0.5])).round(6).tolist()
     [0.5, -0.5]
     """
+    result = plain.log_softmax_backward(
+        grad_output, output, axis, out, backend, num_threads, SETTINGS
+    )
+    if result is not None:
+        return result
     kernels = resolve_backend(backend)
     return _backward(
         kernels, kernels.log_softmax_backward, grad_output, output, axis, out, num_threads

@@ -1,5 +1,6 @@
 """The ``c`` backend: plain functions on checked arrays, those of the extension module itself."""
 
+from fastsoftmax import _c
 from fastsoftmax._c import (
     check_labels,
     cross_entropy,
@@ -10,6 +11,8 @@ from fastsoftmax._c import (
     softmax,
     softmax_backward,
 )
+
+from . import plain
 
 __all__ = [
     "NAME",
@@ -26,3 +29,5 @@ __all__ = [
 
 NAME = "c"
 NATIVE_HALF = True
+
+plain.provide(_c)

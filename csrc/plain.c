@@ -1,0 +1,318 @@
+#include "plain.h"
+
+#include "call.h"
+#include "numpy_api.h"
+
+#include <numpy/arrayscalars.h>
+
+enum {
+    MOST_THREADS = 1024, /* more are for the full way to cut down */
+    SMALL_VECTOR = 256   /* float64 entries on the stack */
+};
+
+/* A plain call's logits, or whatever its first array is, beside the job it makes. */
+struct plain {
+    struct fsm_job job;
+    size_t threads;
+    int type, ndim;
+    const npy_intp *shape;
+};
+
+static PyObject *not_plain(void) { return Py_NewRef(Py_None); }
+
+/* A new reference to a dictionary's entry, or NULL, maybe with an error. */
+static PyObject *entry_of(PyObject *dict, PyObject *key) {
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *entry;
+    return PyDict_GetItemRef(dict, key, &entry) < 0 ? NULL : entry;
+#else
+    return Py_XNewRef(PyDict_GetItemWithError(dict, key));
+#endif
+}
+
+/* Takes the reference to a tuple and returns one to its first entry, or NULL where there is none. */
+static PyObject *first_of(PyObject *tuple) {
+    PyObject *first = NULL;
+    if (tuple != NULL && PyTuple_Check(tuple) && PyTuple_GET_SIZE(tuple) > 0)
+        first = Py_NewRef(PyTuple_GET_ITEM(tuple, 0));
+    Py_XDECREF(tuple);
+    return first;
+}
+
+/* The value in effect for one of _control.SETTINGS: the innermost block's, else the process's. A new reference; NULL
+   where a default is yet to be found, or with an error. */
+static PyObject *in_effect(PyObject *setting) {
+    PyObject *block;
+    if (!PyTuple_Check(setting) || PyTuple_GET_SIZE(setting) != 3) return NULL;
+    if (PyContextVar_Get(PyTuple_GET_ITEM(setting, 1), NULL, &block) < 0) return NULL;
+    if (block != Py_None) return first_of(block);
+    Py_DECREF(block);
+    return first_of(entry_of(PyTuple_GET_ITEM(setting, 2), PyTuple_GET_ITEM(setting, 0)));
+}
+
+/* The option if one was given, else what is in effect; the same references and errors. */
+static PyObject *option_or_setting(PyObject *option, PyObject *settings, Py_ssize_t number) {
+    if (option != Py_None) return Py_NewRef(option);
+    PyObject *setting = PyTuple_GetItem(settings, number);
+    return setting == NULL ? NULL : in_effect(setting);
+}
+
+/* Whether the call is for this backend, and with how many threads. Anything out of the ordinary says no. */
+static int is_ours(PyObject *backend, PyObject *num_threads, PyObject *settings, size_t *threads) {
+    Py_ssize_t count = 0;
+    PyObject *name = option_or_setting(backend, settings, 0);
+    PyObject *number = NULL;
+    if (name != NULL && PyUnicode_CheckExact(name) && PyUnicode_CompareWithASCIIString(name, "c") == 0)
+        number = option_or_setting(num_threads, settings, 1);
+    if (number != NULL && PyLong_CheckExact(number)) count = PyLong_AsSsize_t(number);
+    Py_XDECREF(name);
+    Py_XDECREF(number);
+    *threads = (size_t)count;
+    if (count >= 1 && count <= MOST_THREADS) return 1;
+    PyErr_Clear(); /* whatever it was, the full way meets it again */
+    return 0;
+}
+
+/* A NumPy array and no subclass, in C order, aligned and in native byte order. */
+static int is_plain_array(PyObject *object) {
+    return PyArray_CheckExact(object) && PyArray_ISCARRAY_RO((PyArrayObject *)object);
+}
+
+/* Samples in C order, one after another: with classes, or one entry each. */
+static struct fsm_view samples_of(const struct plain *call, void *data, ptrdiff_t itemsize, int has_classes) {
+    const ptrdiff_t step = has_classes ? (ptrdiff_t)call->job.classes * itemsize : itemsize;
+    return (struct fsm_view){data, (ptrdiff_t)call->job.inner * step, step, has_classes ? itemsize : 0};
+}
+
+/* The array that says shape and dtype: its classes on the last axis, and nothing of length 0. */
+static int take_first(struct plain *call, PyObject *object, PyObject *axis) {
+    if (!is_plain_array(object)) return 0;
+    PyArrayObject *array = (PyArrayObject *)object;
+    call->type = PyArray_TYPE(array);
+    call->ndim = PyArray_NDIM(array);
+    call->shape = PyArray_DIMS(array);
+    if ((call->type != NPY_FLOAT && call->type != NPY_DOUBLE) || call->ndim < 1) return 0;
+    if (!PyLong_CheckExact(axis)) return 0;
+    int overflow;
+    const long position = PyLong_AsLongAndOverflow(axis, &overflow);
+    if (overflow || (position != -1 && position != call->ndim - 1)) return 0;
+    const npy_intp size = PyArray_SIZE(array);
+    if (size == 0) return 0;
+    call->job.storage = call->type == NPY_FLOAT ? FSM_FLOAT32 : FSM_FLOAT64;
+    call->job.outer = 1;
+    call->job.classes = (size_t)call->shape[call->ndim - 1];
+    call->job.inner = (size_t)size / call->job.classes;
+    call->job.input = samples_of(call, PyArray_DATA(array), PyArray_ITEMSIZE(array), 1);
+    return 1;
+}
+
+/* An input with the shape of the first, or with its leading axes. */
+static int has_shape(const struct plain *call, PyObject *object, int ndim) {
+    return is_plain_array(object) && PyArray_NDIM((PyArrayObject *)object) == ndim &&
+           PyArray_CompareLists(PyArray_DIMS((PyArrayObject *)object), call->shape, ndim);
+}
+
+static int take_labels(struct plain *call, PyObject *object) {
+    if (!has_shape(call, object, call->ndim - 1)) return 0;
+    PyArrayObject *array = (PyArrayObject *)object;
+    const ptrdiff_t itemsize = (ptrdiff_t)PyArray_ITEMSIZE(array);
+    if (!PyArray_ISSIGNED(array) || (itemsize != 4 && itemsize != 8)) return 0;
+    call->job.labels_are_64_bit = itemsize == 8;
+    call->job.labels = samples_of(call, PyArray_DATA(array), itemsize, 0);
+    return 1;
+}
+
+/* Whether results may go to `out` as it is, or to a new array if it is None. */
+static int is_plain_out(const struct plain *call, PyObject *out, int ndim, const npy_intp *shape) {
+    if (out == Py_None) return 1;
+    if (!is_plain_array(out)) return 0;
+    PyArrayObject *array = (PyArrayObject *)out;
+    return PyArray_ISWRITEABLE(array) && PyArray_TYPE(array) == call->type && PyArray_NDIM(array) == ndim &&
+           PyArray_CompareLists(PyArray_DIMS(array), shape, ndim);
+}
+
+/* Whether writing to `out` leaves an input alone, or, with in_place, writes it where it was read. */
+static int is_apart(PyObject *out, PyObject *input, int in_place) {
+    if (out == Py_None) return 1;
+    const char *a = PyArray_BYTES((PyArrayObject *)out), *b = PyArray_BYTES((PyArrayObject *)input);
+    if (in_place && a == b) return 1;
+    return a >= b + PyArray_NBYTES((PyArrayObject *)input) || b >= a + PyArray_NBYTES((PyArrayObject *)out);
+}
+
+/* A new reference to `out`, or to a new array if it is None. */
+static PyArrayObject *results(const struct plain *call, PyObject *out, int ndim, const npy_intp *shape) {
+    if (out != Py_None) return (PyArrayObject *)Py_NewRef(out);
+    return (PyArrayObject *)PyArray_SimpleNew(ndim, shape, call->type);
+}
+
+static struct fsm_view view_of(const struct plain *call, PyArrayObject *array, int has_classes) {
+    return samples_of(call, PyArray_DATA(array), (ptrdiff_t)PyArray_ITEMSIZE(array), has_classes);
+}
+
+/* Runs the operation and returns the array, the reference to which it takes. */
+static PyObject *fill(struct plain *call, enum fsm_operation operation, PyArrayObject *array) {
+    if (fsm_call(&call->job, operation, call->threads, NULL, NULL) == 0) return (PyObject *)array;
+    Py_DECREF(array);
+    return NULL;
+}
+
+static PyObject *probabilities(PyObject *const *args, Py_ssize_t count, enum fsm_operation operation) {
+    struct plain call = {0};
+    if (fsm_count_is(count, 7) < 0) return NULL;
+    PyObject *out = args[3];
+    if (args[2] != Py_None || !take_first(&call, args[0], args[1]) ||
+        !is_plain_out(&call, out, call.ndim, call.shape) || !is_apart(out, args[0], 1) ||
+        !is_ours(args[4], args[5], args[6], &call.threads))
+        return not_plain();
+    PyArrayObject *array = results(&call, out, call.ndim, call.shape);
+    if (array == NULL) return NULL;
+    call.job.out = view_of(&call, array, 1);
+    return fill(&call, operation, array);
+}
+
+FSM_PLAIN_FUNCTION(softmax) {
+    (void)self;
+    return probabilities(args, count, FSM_OPERATION_softmax);
+}
+FSM_PLAIN_FUNCTION(log_softmax) {
+    (void)self;
+    return probabilities(args, count, FSM_OPERATION_log_softmax);
+}
+
+FSM_PLAIN_FUNCTION(logsumexp) {
+    struct plain call = {0};
+    (void)self;
+    if (fsm_count_is(count, 8) < 0) return NULL;
+    PyObject *out = args[4];
+    if (args[2] != Py_False || args[3] != Py_None || !take_first(&call, args[0], args[1]) ||
+        !is_plain_out(&call, out, call.ndim - 1, call.shape) || !is_apart(out, args[0], 0) ||
+        !is_ours(args[5], args[6], args[7], &call.threads))
+        return not_plain();
+    PyArrayObject *array = results(&call, out, call.ndim - 1, call.shape);
+    if (array == NULL) return NULL;
+    call.job.losses = view_of(&call, array, 0);
+    PyObject *filled = fill(&call, FSM_OPERATION_logsumexp, array);
+    /* Without an axis left, a new array is a scalar. */
+    return filled == NULL || filled == out ? filled : PyArray_Return((PyArrayObject *)filled);
+}
+
+static PyObject *backward(PyObject *const *args, Py_ssize_t count, enum fsm_operation operation) {
+    struct plain call = {0};
+    if (fsm_count_is(count, 7) < 0) return NULL;
+    PyObject *out = args[3];
+    if (!take_first(&call, args[0], args[2]) || !has_shape(&call, args[1], call.ndim) ||
+        PyArray_TYPE((PyArrayObject *)args[1]) != call.type || !is_plain_out(&call, out, call.ndim, call.shape) ||
+        !is_apart(out, args[0], 1) || !is_apart(out, args[1], 1) ||
+        !is_ours(args[4], args[5], args[6], &call.threads))
+        return not_plain();
+    PyArrayObject *array = results(&call, out, call.ndim, call.shape);
+    if (array == NULL) return NULL;
+    call.job.other = view_of(&call, (PyArrayObject *)args[1], 1);
+    call.job.out = view_of(&call, array, 1);
+    return fill(&call, operation, array);
+}
+
+FSM_PLAIN_FUNCTION(softmax_backward) {
+    (void)self;
+    return backward(args, count, FSM_OPERATION_softmax_backward);
+}
+FSM_PLAIN_FUNCTION(log_softmax_backward) {
+    (void)self;
+    return backward(args, count, FSM_OPERATION_log_softmax_backward);
+}
+
+/* No weights, nothing ignored, no smoothing, the mean. */
+static int options_are_plain(PyObject *const *options) {
+    PyObject *smoothing = options[3], *reduction = options[4];
+    return options[0] == Py_None && options[1] == Py_None && options[2] == Py_None && PyFloat_CheckExact(smoothing) &&
+           PyFloat_AS_DOUBLE(smoothing) == 0 && PyUnicode_CheckExact(reduction) &&
+           PyUnicode_CompareWithASCIIString(reduction, "mean") == 0;
+}
+
+/* Runs the job with the mean gradient going to an array of its dtype. */
+static int run_to_mean_grad(struct plain *call, double *loss, PyArrayObject *mean_grad) {
+    double small[SMALL_VECTOR];
+    const size_t classes = call->job.classes;
+    if (call->type == NPY_DOUBLE)
+        return fsm_call(&call->job, FSM_OPERATION_cross_entropy, call->threads, loss, PyArray_DATA(mean_grad));
+    double *sums = classes <= SMALL_VECTOR ? small : PyMem_Malloc(classes * sizeof *sums);
+    if (sums == NULL) return PyErr_NoMemory(), -1;
+    const int status = fsm_call(&call->job, FSM_OPERATION_cross_entropy, call->threads, loss, sums);
+    float *rounded = PyArray_DATA(mean_grad);
+    for (size_t k = 0; status == 0 && k < classes; k++) rounded[k] = (float)sums[k];
+    if (sums != small) PyMem_Free(sums);
+    return status;
+}
+
+static PyObject *scalar_of(double value, int type) {
+    PyObject *scalar;
+    if (type == NPY_FLOAT) {
+        scalar = PyArrayScalar_New(Float);
+        if (scalar != NULL) PyArrayScalar_ASSIGN(scalar, Float, (float)value);
+    } else {
+        scalar = PyArrayScalar_New(Double);
+        if (scalar != NULL) PyArrayScalar_ASSIGN(scalar, Double, value);
+    }
+    return scalar;
+}
+
+/* The loss, the array, or both as a tuple; takes the reference to the array. */
+static PyObject *loss_and_array(int want_loss, double loss, int type, PyArrayObject *array) {
+    if (!want_loss) return (PyObject *)array;
+    PyObject *scalar = scalar_of(loss, type);
+    if (array == NULL) return scalar;
+    PyObject *both = scalar == NULL ? NULL : PyTuple_Pack(2, scalar, array);
+    Py_XDECREF(scalar);
+    Py_DECREF(array);
+    return both;
+}
+
+enum gradient { NO_GRAD, GRAD, MEAN_GRAD };
+
+static PyObject *cross_entropy(PyObject *const *args, Py_ssize_t count, int want_loss, enum gradient gradient) {
+    struct plain call = {0};
+    if (fsm_count_is(count, 12) < 0) return NULL;
+    PyObject *out = args[8];
+    if (!options_are_plain(args + 3) || !take_first(&call, args[0], args[2]) || !take_labels(&call, args[1]))
+        return not_plain();
+    const int ndim = gradient == MEAN_GRAD ? 1 : call.ndim;
+    const npy_intp *shape = call.shape + call.ndim - ndim;
+    if (!is_plain_out(&call, out, ndim, shape) || !is_apart(out, args[0], gradient == GRAD) ||
+        !is_apart(out, args[1], 0) || !is_ours(args[9], args[10], args[11], &call.threads) ||
+        fsm_call_check_labels(&call.job).first_bad >= 0)
+        return not_plain();
+    PyArrayObject *array = NULL;
+    double loss = 0;
+    if (gradient != NO_GRAD && (array = results(&call, out, ndim, shape)) == NULL) return NULL;
+    if (gradient == GRAD) call.job.out = view_of(&call, array, 1);
+    call.job.want_loss = want_loss;
+    call.job.label_smoothing = PyFloat_AS_DOUBLE(args[6]);
+    call.job.divisor = (double)call.job.inner;
+    const int status = gradient == MEAN_GRAD
+                           ? run_to_mean_grad(&call, &loss, array)
+                           : fsm_call(&call.job, FSM_OPERATION_cross_entropy, call.threads, &loss, NULL);
+    if (status == 0) return loss_and_array(want_loss, loss, call.type, array);
+    Py_XDECREF(array);
+    return NULL;
+}
+
+FSM_PLAIN_FUNCTION(cross_entropy) {
+    (void)self;
+    return cross_entropy(args, count, 1, NO_GRAD);
+}
+FSM_PLAIN_FUNCTION(cross_entropy_grad) {
+    (void)self;
+    return cross_entropy(args, count, 0, GRAD);
+}
+FSM_PLAIN_FUNCTION(cross_entropy_mean_grad) {
+    (void)self;
+    return cross_entropy(args, count, 0, MEAN_GRAD);
+}
+FSM_PLAIN_FUNCTION(cross_entropy_value_and_grad) {
+    (void)self;
+    return cross_entropy(args, count, 1, GRAD);
+}
+FSM_PLAIN_FUNCTION(cross_entropy_value_and_mean_grad) {
+    (void)self;
+    return cross_entropy(args, count, 1, MEAN_GRAD);
+}
