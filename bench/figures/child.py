@@ -32,7 +32,7 @@ def _measure(request: dict[str, Any], answers: TextIO) -> None:
     def answer(kind: str, content: Any) -> None:
         print(json.dumps({kind: content}), file=answers, flush=True)
 
-    noise = Noise()
+    noise = Noise(request["threads"])
     noise.listen()
     for number in request["lines"]:
         for record in measure_line(
@@ -44,7 +44,7 @@ def _measure(request: dict[str, Any], answers: TextIO) -> None:
         ):
             answer("record", record.to_json())
             noise.listen()
-    answer("noise", noise.to_json())
+    answer("noise", noise.times)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 import fastsoftmax
 from bench.cases import all_threads
 from bench.peers import PEERS
-from fastsoftmax._cli.timing import Spread
+from fastsoftmax._cli.timing import Spread, ratio
 
 __all__ = ["describe", "noise_text", "text"]
 
@@ -48,18 +48,27 @@ def text(machine: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     )
 
 
-def noise_text(noise: Mapping[str, Mapping[str, Iterable[float]]]) -> str:
-    """Return a sentence on how much the same measurements differed over the run."""
-    parts = []
-    for threads, series in noise.items():
-        for name, times in series.items():
-            values = np.array(list(times))
-            slowest = 100 * (values.max() / np.median(values) - 1)
-            parts.append(
-                f"`{name}` ±{Spread.of(values).percent:.1f}%, at worst +{slowest:.0f}% "
-                f"({len(values)} times, process of {threads} thread{'s' * (threads != '1')})"
-            )
-    return f"Noise of the machine, by the same measurements between all others: {'; '.join(parts)}."
+def noise_text(noise: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """Return a sentence a process on how much the same measurements differed over the run."""
+    return " ".join(_noise_of(int(threads), series) for threads, series in noise.items())
+
+
+def _noise_of(threads: int, series: Mapping[str, Sequence[float]]) -> str:
+    parts, count = [], 0
+    for name, times in series.items():
+        values, count = np.array(times), len(times)
+        slowest = 100 * (values.max() / np.median(values) - 1)
+        parts.append(f"`{name}` ±{Spread.of(values).percent:.1f}%, at worst +{slowest:.0f}%")
+    sentence = (
+        f"Noise of the machine on {threads} thread{'s' * (threads > 1)}, from {count} repeats of "
+        f"the same measurement over the run: {'; '.join(parts)}."
+    )
+    if "exp, split" in series:
+        gain = ratio(np.array(series["exp"]), np.array(series["exp, split"]))
+        sentence += f" All threads together were {gain.median:.2f} times as fast as one."
+        if gain.median < 0.85 * threads:
+            sentence += " **Other processes had some of the CPUs: these figures do not count.**"
+    return sentence
 
 
 def _cpu() -> str:

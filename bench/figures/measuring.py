@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from fastsoftmax._cli.timing import measure
 
 from .judging import Comparison, Record, contenders
 from .lines import Line
+from .memory import copies, split
 
 __all__ = ["Effort", "Noise", "measure_line"]
 
@@ -35,30 +36,28 @@ class Effort:
     quick: bool = False
 
 
-@dataclass
 class Noise:
-    """The same two measurements all along the run; their spread is the machine's."""
+    """The same few measurements all along the run; their spread is the machine's.
 
-    exponentials: list[float] = field(default_factory=list)
-    copies: list[float] = field(default_factory=list)
+    On several threads one of them is made by all together. Unless that is about so many times
+    as fast, another process has one of the CPUs, and the times say nothing.
+    """
 
-    def __post_init__(self) -> None:
-        in_cache = np.linspace(-10, 0, 1 << 14, dtype=np.float32)
-        in_memory = np.ones(1 << 24, np.float32)
-        out, copy = np.empty_like(in_cache), np.empty_like(in_memory)
+    def __init__(self, threads: int) -> None:
+        x = np.linspace(-10, 0, 1 << 20, dtype=np.float32)
+        out = np.empty_like(x)
         self._calls: dict[str, Call] = {
-            "exponentials": lambda: np.exp(in_cache, out=out),
-            "copies": lambda: np.copyto(copy, in_memory),
+            "exp": lambda: np.exp(x, out=out),
+            "copyto": copies(np.ones(1 << 24, np.float32), 1)["copyto"],
         }
+        if threads > 1:
+            self._calls["exp, split"] = split(np.exp, (x, out), threads)
+        self.times: dict[str, list[float]] = {name: [] for name in self._calls}
 
     def listen(self) -> None:
         """Measure once more."""
         for name, times in measure(self._calls, 3).items():
-            getattr(self, name).append(float(np.median(times)))
-
-    def to_json(self) -> dict[str, list[float]]:
-        """Return the times by name."""
-        return {"exp": self.exponentials, "copyto": self.copies}
+            self.times[name].append(float(np.median(times)))
 
 
 def measure_line(

@@ -49,7 +49,7 @@ class Figures:
     settings : dict
         The plan.
     noise : dict of threads to dict of names to lists
-        Seconds of the same two measurements all along the run.
+        Seconds of the same measurements all along the run.
     records : list of Record
         The times.
     """
