@@ -201,7 +201,9 @@ def test_recorded_figures_are_written_into_the_document(recorded: Path, tmp_path
     file.write_text(DOCUMENT.read_text(encoding="utf-8"), encoding="utf-8")
     done = _figures("--read", recorded, "--write", file)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("A CPU, 2 CPUs, Linux, instruction set avx2; Python 3.12.0")
+    assert done.stdout.startswith(
+        "A CPU, 2 usable CPUs, Linux, instruction set avx2; Python 3.12.0"
+    )
     assert "### 1. At least 1.5 times as fast" in done.stdout
     written = file.read_text(encoding="utf-8")
     assert "2.00 ±0% (numpy)" in written

@@ -118,7 +118,7 @@ def _parse() -> argparse.Namespace:
     add("--threads", type=_list(_threads), default="1,all", metavar="N,…", help="or all")
     add("--ours", choices=OURS, default="c", help="the backend (default: %(default)s)")
     add("--rounds", type=int, default=21, help="at most so many (default: %(default)s)")
-    add("--seconds", type=float, default=1.5, help="about so many a case (default: %(default)s)")
+    add("--seconds", type=float, default=1.0, help="about so many a case (default: %(default)s)")
     add("--quick", action="store_true", help="fewer samples and rounds: to try the command")
     add("--read", type=Path, metavar="FILE", help="measure nothing: take what --json wrote")
     add("--json", type=Path, metavar="FILE", help='all times; "-" for standard output, no tables')

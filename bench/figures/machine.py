@@ -40,7 +40,7 @@ def text(machine: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     effort = settings["effort"]
     quick = " Fewer samples than the table's: only to try the command." * bool(effort["quick"])
     return (
-        f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['system']}, instruction set "
+        f"{machine['cpu']}, {machine['cpus']} usable CPUs, {machine['system']}, instruction set "
         f"{machine['instruction set']}; Python {machine['python']}, {versions}"
         f"{f' (not installed: {absent})' * bool(absent)}; backend {settings['ours']}. "
         f"At most {effort['rounds']} rounds or about {effort['seconds']:g} s a case, "
@@ -66,7 +66,7 @@ def _noise_of(threads: int, series: Mapping[str, Sequence[float]]) -> str:
     if "exp, split" in series:
         gain = ratio(np.array(series["exp"]), np.array(series["exp, split"]))
         sentence += f" All threads together were {gain.median:.2f} times as fast as one."
-        if gain.median < 0.85 * threads:
+        if gain.median < 0.75 * threads:
             sentence += " **Other processes had some of the CPUs: these figures do not count.**"
     return sentence
 
