@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,6 +20,8 @@ _Key = TypeVar("_Key")
 
 # A round of calls lasts at least this long, so that the clock's own cost does not show.
 _ROUND_SECONDS = 5e-4
+# The first of the calls that are surely longer than that tells enough of them.
+_LONG_SECONDS = 1e-2
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,16 @@ class Spread:
         return 50 * (self.high - self.low) / self.median
 
 
-def measure(calls: Mapping[_Key, Call], rounds: int, seconds: float = 1.0) -> dict[_Key, Array]:
+def measure(
+    calls: Mapping[_Key, Call],
+    rounds: int,
+    seconds: float = 1.0,
+    before: Callable[[], object] = lambda: None,
+) -> dict[_Key, Array]:
     """Time several calls, taking turns, so that a slow moment of the machine meets all alike.
+
+    The order changes from round to round, so that none always comes after the same other one;
+    short calls are made once more before the clock starts, to have their arrays in the cache.
 
     Parameters
     ----------
@@ -52,24 +63,27 @@ def measure(calls: Mapping[_Key, Call], rounds: int, seconds: float = 1.0) -> di
         The largest number of rounds; at least 3 are made.
     seconds : float
         Make fewer rounds if they would take longer than this in all.
+    before : callable
+        Called before each timing, off the clock.
 
     Returns
     -------
     dict of names to arrays
         Seconds a call, one entry a round.
     """
+    turns = random.Random(0)
     with _no_garbage_collection():
-        once = {name: _time(call, 1) for name, call in calls.items()}
-        once = {name: min(first, _time(calls[name], 1)) for name, first in once.items()}
+        once = {name: _time(call, 1, before) for name, call in calls.items()}
+        for name, first in once.items():
+            if first < _LONG_SECONDS:
+                once[name] = min(first, _time(calls[name], 1, before))
         repeats = {name: max(1, round(_ROUND_SECONDS / t)) for name, t in once.items()}
         a_round = sum(once[name] * repeats[name] for name in calls)
         rounds = max(3, min(rounds, int(seconds / a_round)))
         times: dict[_Key, list[float]] = {name: [] for name in calls}
-        names = list(calls)
-        for number in range(rounds):
-            shift = number % len(names)
-            for name in names[shift:] + names[:shift]:
-                times[name].append(_time(calls[name], repeats[name]))
+        for _ in range(rounds):
+            for name in turns.sample(list(calls), len(calls)):
+                times[name].append(_time(calls[name], repeats[name], before))
     return {name: np.array(values) for name, values in times.items()}
 
 
@@ -86,7 +100,10 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-def _time(call: Call, repeats: int) -> float:
+def _time(call: Call, repeats: int, before: Callable[[], object]) -> float:
+    before()
+    if repeats > 1:
+        call()
     start = time.perf_counter()
     for _ in range(repeats):
         call()

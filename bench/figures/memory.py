@@ -1,0 +1,66 @@
+"""What moving the arrays takes by itself: copies and reads, on one thread or on several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from bench.peers.blas import limit_blas
+from fastsoftmax._cli.problems import Array, Call
+
+__all__ = ["COPIES", "READS", "copies", "reads", "split"]
+
+#: The names of all that `copies` and `reads` may return.
+COPIES = ("copyto", "copyto, split")
+READS = ("dot", "max", "dot, split", "max, split")
+
+
+def copies(x: Array, threads: int, arrays: int = 1) -> dict[str, Call]:
+    """Return calls that read an array and write it to so many others."""
+    outputs = [np.empty_like(x) for _ in range(arrays)]
+
+    def copy(source: Array, *targets: Array) -> None:
+        for target in targets:
+            np.copyto(target, source)
+
+    return _plain_and_split("copyto", copy, (x, *outputs), threads)
+
+
+def reads(x: Array, threads: int) -> dict[str, Call]:
+    """Return calls that read an array once, each piece on one thread."""
+    limit_blas(1)
+    return {
+        **_plain_and_split("dot", lambda a: np.dot(a, a), (x,), threads),
+        **_plain_and_split("max", np.max, (x,), threads),
+    }
+
+
+def split(function: Callable[..., Any], arrays: tuple[Array, ...], threads: int) -> Call:
+    """Return a call that applies a function to pieces of the flattened arrays, on a thread each.
+
+    NumPy lets go of the interpreter's lock meanwhile. One piece is the calling thread's.
+    """
+    pool = ThreadPoolExecutor(threads - 1)
+    pieces = [np.array_split(array.reshape(-1), threads) for array in arrays]
+    first, *others = zip(*pieces, strict=True)
+
+    def call() -> None:
+        waiting = [pool.submit(function, *piece) for piece in others]
+        function(*first)
+        for future in waiting:
+            future.result()
+
+    return call
+
+
+def _plain_and_split(
+    name: str, function: Callable[..., Any], arrays: tuple[Array, ...], threads: int
+) -> dict[str, Call]:
+    flat = [array.reshape(-1) for array in arrays]
+    calls: dict[str, Call] = {name: lambda: function(*flat)}
+    if threads > 1:
+        calls[f"{name}, split"] = split(function, arrays, threads)
+    return calls
