@@ -81,14 +81,11 @@ static inline int samples_lie_along(const struct fsm_job *job, const struct fsm_
            b->rows == LANES && b->sample % job->inner + LANES <= job->inner;
 }
 
-/* Rows that are turned in squares of SQUARE: of a whole block, their classes side by side. Those of two bytes a class
-   are converted on the way, which LONGEST_TURNED bounds. */
-enum { SQUARE = 4, LONGEST_TURNED = 32 * LANES };
-
+/* Rows of a whole block, equally far apart, with their classes side by side: they are turned in squares. */
 static inline int rows_turn_in_squares(const struct fsm_job *job, const struct fsm_view *view,
                                        const struct block *b) {
-    return b->across && b->rows == LANES && job->classes >= SQUARE && job->classes <= LONGEST_TURNED &&
-           view->classes == (ptrdiff_t)storage_bytes(job->storage);
+    return b->across && b->rows == LANES && job->classes >= SQUARE &&
+           view->classes == (ptrdiff_t)storage_bytes(job->storage) && b->sample % job->inner + LANES <= job->inner;
 }
 
 /* The last square overlaps the one before where the classes are no multiple of its side. */
@@ -96,35 +93,54 @@ static inline size_t next_square(size_t k, size_t classes) {
     return k + SQUARE < classes && k + 2 * SQUARE > classes ? classes - SQUARE : k + SQUARE;
 }
 
-static inline void turn_from_rows(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
-                                  real *lanes) {
-    const int native = lies_along(job, view);
-    real converted[SQUARE][LONGEST_TURNED];
-    for (size_t i = 0; i < LANES; i += SQUARE) {
-        const real *row[SQUARE];
-        for (size_t j = 0; j < SQUARE; j++) {
-            const char *p = sample_address(job, view, b->sample + i + j);
-            row[j] = native ? (const real *)p : converted[j];
-            if (!native) unpack_row(p, view->classes, job->storage, job->classes, converted[j], 1);
+static ALWAYS_INLINE void turn_from_rows(const char *rows, ptrdiff_t stride, size_t classes, real *lanes) {
+    for (size_t k = 0; k < classes; k = next_square(k, classes))
+        for (size_t i = 0; i < LANES; i += NATIVE) {
+            const char *p = rows + (ptrdiff_t)i * stride + k * sizeof(real);
+            v r[SQUARE];
+            for (size_t j = 0; j < SQUARE; j++) r[j] = v_load_rows(p + (ptrdiff_t)j * stride, stride);
+            v_turn(r);
+            for (size_t j = 0; j < SQUARE; j++) v_store(lanes + (k + j) * LANES + i, r[j]);
         }
-        for (size_t k = 0; k < job->classes; k = next_square(k, job->classes))
-            transpose_from(row[0] + k, row[1] + k, row[2] + k, row[3] + k, lanes + k * LANES + i);
+}
+
+static ALWAYS_INLINE void turn_to_rows(char *rows, ptrdiff_t stride, size_t classes, const real *lanes) {
+    for (size_t k = 0; k < classes; k = next_square(k, classes))
+        for (size_t i = 0; i < LANES; i += NATIVE) {
+            char *p = rows + (ptrdiff_t)i * stride + k * sizeof(real);
+            v r[SQUARE];
+            for (size_t j = 0; j < SQUARE; j++) r[j] = v_load(lanes + (k + j) * LANES + i);
+            v_turn(r);
+            for (size_t j = 0; j < SQUARE; j++) v_store_rows(p + (ptrdiff_t)j * stride, stride, r[j]);
+        }
+}
+
+/* Rows of two bytes a class are converted a piece at a time on their way. */
+enum { PIECE = 64 };
+
+static inline size_t next_piece(size_t k, size_t classes) {
+    return classes - k < PIECE + SQUARE ? classes - k : PIECE; /* none is too short for a square */
+}
+
+static inline void turn_from_halves(const char *rows, ptrdiff_t stride, enum fsm_storage storage, size_t classes,
+                                    real *lanes) {
+    real converted[LANES][PIECE + SQUARE];
+    for (size_t k = 0, n; k < classes; k += n) {
+        n = next_piece(k, classes);
+        for (size_t i = 0; i < LANES; i++)
+            unpack_row(rows + (ptrdiff_t)i * stride + 2 * k, 2, storage, n, converted[i], 1);
+        turn_from_rows((const char *)converted, sizeof converted[0], n, lanes + k * LANES);
     }
 }
 
-static inline void turn_to_rows(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
-                                const real *lanes) {
-    const int native = lies_along(job, view);
-    real converted[SQUARE][LONGEST_TURNED];
-    for (size_t i = 0; i < LANES; i += SQUARE) {
-        real *row[SQUARE];
-        for (size_t j = 0; j < SQUARE; j++)
-            row[j] = native ? (real *)sample_address(job, view, b->sample + i + j) : converted[j];
-        for (size_t k = 0; k < job->classes; k = next_square(k, job->classes))
-            transpose_to(row[0] + k, row[1] + k, row[2] + k, row[3] + k, lanes + k * LANES + i);
-        for (size_t j = 0; j < SQUARE && !native; j++)
-            pack_row(sample_address(job, view, b->sample + i + j), view->classes, job->storage, job->classes,
-                     converted[j], 1);
+static inline void turn_to_halves(char *rows, ptrdiff_t stride, enum fsm_storage storage, size_t classes,
+                                  const real *lanes) {
+    real converted[LANES][PIECE + SQUARE];
+    for (size_t k = 0, n; k < classes; k += n) {
+        n = next_piece(k, classes);
+        turn_to_rows((char *)converted, sizeof converted[0], n, lanes + k * LANES);
+        for (size_t i = 0; i < LANES; i++)
+            pack_row(rows + (ptrdiff_t)i * stride + 2 * k, 2, storage, n, converted[i], 1);
     }
 }
 
@@ -141,7 +157,11 @@ static inline void copy_view(const struct fsm_job *job, const struct fsm_view *v
         for (size_t k = 0; k < job->classes; k++, p += view->classes)
             memcpy(scratch + k * LANES, p, LANES * sizeof(real));
     } else if (rows_turn_in_squares(job, view, b)) {
-        turn_from_rows(job, view, b, scratch);
+        const char *rows = sample_address(job, view, b->sample);
+        if (storage_bytes(job->storage) == sizeof(real))
+            turn_from_rows(rows, view->inner, job->classes, scratch);
+        else
+            turn_from_halves(rows, view->inner, job->storage, job->classes, scratch);
     } else {
         for (size_t i = 0; i < b->rows; i++)
             unpack_row(sample_address(job, view, b->sample + i), view->classes, job->storage, job->classes,
@@ -186,7 +206,11 @@ static inline void copy_to_view(const struct fsm_job *job, const struct fsm_view
         return;
     }
     if (rows_turn_in_squares(job, view, b)) {
-        turn_to_rows(job, view, b, values);
+        char *rows = sample_address(job, view, b->sample);
+        if (storage_bytes(job->storage) == sizeof(real))
+            turn_to_rows(rows, view->inner, job->classes, values);
+        else
+            turn_to_halves(rows, view->inner, job->storage, job->classes, values);
         return;
     }
     for (size_t i = 0; i < b->rows; i++)
@@ -206,7 +230,7 @@ static ALWAYS_INLINE void close_output(const struct fsm_job *job, const struct f
    the more where there is a loss. Measured. */
 static inline size_t longest_across(const struct fsm_job *job) {
     if (job->outer * job->inner < LANES / 2) return 2 * LANES; /* most lanes would be empty */
-    return job->rows_end_in_a_loss ? LONGEST_TURNED : 8 * LANES;
+    return job->rows_end_in_a_loss ? 32 * LANES : 8 * LANES;
 }
 
 /* The bits are the same either way, so that the choice is free. */

@@ -49,6 +49,28 @@ static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }
 
+enum { SQUARE = 4 };
+
+/* SQUARE values from every SQUARE-th row, one row a 128-bit lane. */
+static ALWAYS_INLINE v v_load_rows(const char *p, ptrdiff_t stride) {
+    v a = _mm256_castps128_ps256(_mm_loadu_ps((const real *)p));
+    a = _mm256_insertf128_ps(a, _mm_loadu_ps((const real *)(p + 4 * stride)), 1);
+    return a;
+}
+static ALWAYS_INLINE void v_store_rows(char *p, ptrdiff_t stride, v a) {
+    _mm_storeu_ps((real *)p, _mm256_castps256_ps128(a));
+    _mm_storeu_ps((real *)(p + 4 * stride), _mm256_extractf128_ps(a, 1));
+}
+/* The 4 by 4 squares in the 128-bit lanes of 4 vectors, turned. */
+static ALWAYS_INLINE void v_turn(v *r) {
+    v a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpackhi_ps(r[0], r[1]);
+    v c = _mm256_unpacklo_ps(r[2], r[3]), d = _mm256_unpackhi_ps(r[2], r[3]);
+    r[0] = _mm256_shuffle_ps(a, c, _MM_SHUFFLE(1, 0, 1, 0));
+    r[1] = _mm256_shuffle_ps(a, c, _MM_SHUFFLE(3, 2, 3, 2));
+    r[2] = _mm256_shuffle_ps(b, d, _MM_SHUFFLE(1, 0, 1, 0));
+    r[3] = _mm256_shuffle_ps(b, d, _MM_SHUFFLE(3, 2, 3, 2));
+}
+
 typedef struct {
     __m256d low, high;
 } acc;
@@ -121,7 +143,25 @@ static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) {
     return _mm256_blendv_pd(no, yes, _mm256_cmp_pd(a, b, _CMP_GT_OQ));
 }
 
+enum { SQUARE = 2 };
+
+/* SQUARE values from every SQUARE-th row, one row a 128-bit lane. */
+static ALWAYS_INLINE v v_load_rows(const char *p, ptrdiff_t stride) {
+    v a = _mm256_castpd128_pd256(_mm_loadu_pd((const real *)p));
+    a = _mm256_insertf128_pd(a, _mm_loadu_pd((const real *)(p + 2 * stride)), 1);
+    return a;
+}
+static ALWAYS_INLINE void v_store_rows(char *p, ptrdiff_t stride, v a) {
+    _mm_storeu_pd((real *)p, _mm256_castpd256_pd128(a));
+    _mm_storeu_pd((real *)(p + 2 * stride), _mm256_extractf128_pd(a, 1));
+}
+/* The 2 by 2 squares in the 128-bit lanes of 2 vectors, turned. */
+static ALWAYS_INLINE void v_turn(v *r) {
+    v a = _mm256_unpacklo_pd(r[0], r[1]);
+    r[1] = _mm256_unpackhi_pd(r[0], r[1]);
+    r[0] = a;
+}
+
 #endif
 
-#include "transpose_x86.h"
 #include "fused.h"

@@ -47,6 +47,32 @@ static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) {
     return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), yes);
 }
 
+enum { SQUARE = 4 };
+
+/* SQUARE values from every SQUARE-th row, one row a 128-bit lane. */
+static ALWAYS_INLINE v v_load_rows(const char *p, ptrdiff_t stride) {
+    v a = _mm512_castps128_ps512(_mm_loadu_ps((const real *)p));
+    a = _mm512_insertf32x4(a, _mm_loadu_ps((const real *)(p + 4 * stride)), 1);
+    a = _mm512_insertf32x4(a, _mm_loadu_ps((const real *)(p + 8 * stride)), 2);
+    a = _mm512_insertf32x4(a, _mm_loadu_ps((const real *)(p + 12 * stride)), 3);
+    return a;
+}
+static ALWAYS_INLINE void v_store_rows(char *p, ptrdiff_t stride, v a) {
+    _mm_storeu_ps((real *)p, _mm512_castps512_ps128(a));
+    _mm_storeu_ps((real *)(p + 4 * stride), _mm512_extractf32x4_ps(a, 1));
+    _mm_storeu_ps((real *)(p + 8 * stride), _mm512_extractf32x4_ps(a, 2));
+    _mm_storeu_ps((real *)(p + 12 * stride), _mm512_extractf32x4_ps(a, 3));
+}
+/* The 4 by 4 squares in the 128-bit lanes of 4 vectors, turned. */
+static ALWAYS_INLINE void v_turn(v *r) {
+    v a = _mm512_unpacklo_ps(r[0], r[1]), b = _mm512_unpackhi_ps(r[0], r[1]);
+    v c = _mm512_unpacklo_ps(r[2], r[3]), d = _mm512_unpackhi_ps(r[2], r[3]);
+    r[0] = _mm512_shuffle_ps(a, c, _MM_SHUFFLE(1, 0, 1, 0));
+    r[1] = _mm512_shuffle_ps(a, c, _MM_SHUFFLE(3, 2, 3, 2));
+    r[2] = _mm512_shuffle_ps(b, d, _MM_SHUFFLE(1, 0, 1, 0));
+    r[3] = _mm512_shuffle_ps(b, d, _MM_SHUFFLE(3, 2, 3, 2));
+}
+
 typedef struct {
     __m512d low, high;
 } acc;
@@ -113,7 +139,29 @@ static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) {
     return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), yes);
 }
 
+enum { SQUARE = 2 };
+
+/* SQUARE values from every SQUARE-th row, one row a 128-bit lane. */
+static ALWAYS_INLINE v v_load_rows(const char *p, ptrdiff_t stride) {
+    v a = _mm512_castpd128_pd512(_mm_loadu_pd((const real *)p));
+    a = _mm512_insertf64x2(a, _mm_loadu_pd((const real *)(p + 2 * stride)), 1);
+    a = _mm512_insertf64x2(a, _mm_loadu_pd((const real *)(p + 4 * stride)), 2);
+    a = _mm512_insertf64x2(a, _mm_loadu_pd((const real *)(p + 6 * stride)), 3);
+    return a;
+}
+static ALWAYS_INLINE void v_store_rows(char *p, ptrdiff_t stride, v a) {
+    _mm_storeu_pd((real *)p, _mm512_castpd512_pd128(a));
+    _mm_storeu_pd((real *)(p + 2 * stride), _mm512_extractf64x2_pd(a, 1));
+    _mm_storeu_pd((real *)(p + 4 * stride), _mm512_extractf64x2_pd(a, 2));
+    _mm_storeu_pd((real *)(p + 6 * stride), _mm512_extractf64x2_pd(a, 3));
+}
+/* The 2 by 2 squares in the 128-bit lanes of 2 vectors, turned. */
+static ALWAYS_INLINE void v_turn(v *r) {
+    v a = _mm512_unpacklo_pd(r[0], r[1]);
+    r[1] = _mm512_unpackhi_pd(r[0], r[1]);
+    r[0] = a;
+}
+
 #endif
 
-#include "transpose_x86.h"
 #include "fused.h"

@@ -41,6 +41,26 @@ static ALWAYS_INLINE int v_any_equal(v a, v b) { return vmaxvq_u32(vceqq_f32(a, 
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return vbslq_f32(vceqq_f32(a, b), yes, no); }
 static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return vbslq_f32(vcgtq_f32(a, b), yes, no); }
 
+enum { SQUARE = NATIVE };
+
+static ALWAYS_INLINE v v_load_rows(const char *p, ptrdiff_t stride) {
+    (void)stride;
+    return vld1q_f32((const real *)p);
+}
+static ALWAYS_INLINE void v_store_rows(char *p, ptrdiff_t stride, v a) {
+    (void)stride;
+    vst1q_f32((real *)p, a);
+}
+/* The square in 4 vectors, turned. */
+static ALWAYS_INLINE void v_turn(v *r) {
+    float64x2_t a = vreinterpretq_f64_f32(vzip1q_f32(r[0], r[1])), b = vreinterpretq_f64_f32(vzip2q_f32(r[0], r[1]));
+    float64x2_t c = vreinterpretq_f64_f32(vzip1q_f32(r[2], r[3])), d = vreinterpretq_f64_f32(vzip2q_f32(r[2], r[3]));
+    r[0] = vreinterpretq_f32_f64(vzip1q_f64(a, c));
+    r[1] = vreinterpretq_f32_f64(vzip2q_f64(a, c));
+    r[2] = vreinterpretq_f32_f64(vzip1q_f64(b, d));
+    r[3] = vreinterpretq_f32_f64(vzip2q_f64(b, d));
+}
+
 typedef struct {
     float64x2_t low, high;
 } acc;
@@ -103,8 +123,24 @@ static ALWAYS_INLINE int v_any_equal(v a, v b) { return vmaxvq_u32(vreinterpretq
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return vbslq_f64(vceqq_f64(a, b), yes, no); }
 static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return vbslq_f64(vcgtq_f64(a, b), yes, no); }
 
+enum { SQUARE = NATIVE };
+
+static ALWAYS_INLINE v v_load_rows(const char *p, ptrdiff_t stride) {
+    (void)stride;
+    return vld1q_f64((const real *)p);
+}
+static ALWAYS_INLINE void v_store_rows(char *p, ptrdiff_t stride, v a) {
+    (void)stride;
+    vst1q_f64((real *)p, a);
+}
+/* The square in 2 vectors, turned. */
+static ALWAYS_INLINE void v_turn(v *r) {
+    v a = vzip1q_f64(r[0], r[1]);
+    r[1] = vzip2q_f64(r[0], r[1]);
+    r[0] = a;
+}
+
 #endif
 
 #include "partial.h"
-#include "transpose.h"
 #include "fused.h"

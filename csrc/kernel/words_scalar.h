@@ -34,6 +34,18 @@ static ALWAYS_INLINE int v_any_equal(v a, v b) { return a == b; }
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return a == b ? yes : no; }
 static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return a > b ? yes : no; }
 
+/* A square of one value needs no turning. */
+enum { SQUARE = 1 };
+static ALWAYS_INLINE v v_load_rows(const char *p, ptrdiff_t stride) {
+    (void)stride;
+    return *(const real *)p;
+}
+static ALWAYS_INLINE void v_store_rows(char *p, ptrdiff_t stride, v a) {
+    (void)stride;
+    *(real *)p = a;
+}
+static ALWAYS_INLINE void v_turn(v *r) { (void)r; }
+
 #if FSM_REAL_BITS == 32
 
 static ALWAYS_INLINE v v_scale(v steps) {
@@ -64,7 +76,6 @@ static ALWAYS_INLINE v v_scale(v steps) {
 #endif
 
 #include "partial.h"
-#include "transpose.h"
 
 #if (FSM_REAL_BITS == 32 && defined(FP_FAST_FMAF)) || (FSM_REAL_BITS == 64 && defined(FP_FAST_FMA))
 

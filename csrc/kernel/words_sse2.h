@@ -40,6 +40,27 @@ static ALWAYS_INLINE v v_choose(v mask, v yes, v no) {
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return v_choose(_mm_cmpeq_ps(a, b), yes, no); }
 static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return v_choose(_mm_cmpgt_ps(a, b), yes, no); }
 
+enum { SQUARE = 4 };
+
+/* SQUARE values from every SQUARE-th row, one row a 128-bit lane. */
+static ALWAYS_INLINE v v_load_rows(const char *p, ptrdiff_t stride) {
+    (void)stride;
+    return _mm_loadu_ps((const real *)p);
+}
+static ALWAYS_INLINE void v_store_rows(char *p, ptrdiff_t stride, v a) {
+    (void)stride;
+    _mm_storeu_ps((real *)p, a);
+}
+/* The 4 by 4 squares in the 128-bit lanes of 4 vectors, turned. */
+static ALWAYS_INLINE void v_turn(v *r) {
+    v a = _mm_unpacklo_ps(r[0], r[1]), b = _mm_unpackhi_ps(r[0], r[1]);
+    v c = _mm_unpacklo_ps(r[2], r[3]), d = _mm_unpackhi_ps(r[2], r[3]);
+    r[0] = _mm_shuffle_ps(a, c, _MM_SHUFFLE(1, 0, 1, 0));
+    r[1] = _mm_shuffle_ps(a, c, _MM_SHUFFLE(3, 2, 3, 2));
+    r[2] = _mm_shuffle_ps(b, d, _MM_SHUFFLE(1, 0, 1, 0));
+    r[3] = _mm_shuffle_ps(b, d, _MM_SHUFFLE(3, 2, 3, 2));
+}
+
 typedef struct {
     __m128d low, high;
 } acc;
@@ -118,8 +139,25 @@ static ALWAYS_INLINE v v_choose(v mask, v yes, v no) {
 static ALWAYS_INLINE v v_if_equal(v a, v b, v yes, v no) { return v_choose(_mm_cmpeq_pd(a, b), yes, no); }
 static ALWAYS_INLINE v v_if_greater(v a, v b, v yes, v no) { return v_choose(_mm_cmpgt_pd(a, b), yes, no); }
 
+enum { SQUARE = 2 };
+
+/* SQUARE values from every SQUARE-th row, one row a 128-bit lane. */
+static ALWAYS_INLINE v v_load_rows(const char *p, ptrdiff_t stride) {
+    (void)stride;
+    return _mm_loadu_pd((const real *)p);
+}
+static ALWAYS_INLINE void v_store_rows(char *p, ptrdiff_t stride, v a) {
+    (void)stride;
+    _mm_storeu_pd((real *)p, a);
+}
+/* The 2 by 2 squares in the 128-bit lanes of 2 vectors, turned. */
+static ALWAYS_INLINE void v_turn(v *r) {
+    v a = _mm_unpacklo_pd(r[0], r[1]);
+    r[1] = _mm_unpackhi_pd(r[0], r[1]);
+    r[0] = a;
+}
+
 #endif
 
-#include "transpose_x86.h"
 #include "partial.h"
 #include "unfused.h"
