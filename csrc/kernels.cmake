@@ -1,0 +1,64 @@
+# The kernels' sources, definitions and flags, for every target that holds them: the extension module and the tests
+# in C.
+
+include(CheckCCompilerFlag)
+
+set(FASTSOFTMAX_CSRC ${CMAKE_CURRENT_LIST_DIR})
+
+# Adds the two files of an instruction set, with its flags for them alone.
+function(fastsoftmax_add_instruction_set target name)
+  string(TOUPPER ${name} upper)
+  foreach(dtype float32 float64)
+    set(source ${FASTSOFTMAX_CSRC}/kernel/${name}_${dtype}.c)
+    target_sources(${target} PRIVATE ${source})
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${ARGN}")
+  endforeach()
+  target_compile_definitions(${target} PRIVATE FSM_BUILD_${upper})
+endfunction()
+
+# Adds every instruction set that the compiler knows of the target's processor, and what finds out which the CPU has.
+function(fastsoftmax_add_instruction_sets target)
+  target_sources(${target} PRIVATE ${FASTSOFTMAX_CSRC}/cpu.c)
+  fastsoftmax_add_instruction_set(${target} scalar)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT MSVC)
+    fastsoftmax_add_instruction_set(${target} sse2)
+    check_c_compiler_flag("-mavx2 -mfma -mf16c" COMPILER_HAS_AVX2)
+    if(COMPILER_HAS_AVX2)
+      fastsoftmax_add_instruction_set(${target} avx2 -mavx2 -mfma -mf16c)
+    endif()
+    check_c_compiler_flag("-mavx512f -mavx512bw -mavx512dq -mavx512vl" COMPILER_HAS_AVX512)
+    if(COMPILER_HAS_AVX512)
+      fastsoftmax_add_instruction_set(${target} avx512
+        -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
+    endif()
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$" AND NOT MSVC)
+    fastsoftmax_add_instruction_set(${target} neon)
+  endif()
+endfunction()
+
+# Adds what runs the kernels, and the flags of all files.
+function(fastsoftmax_add_runtime target)
+  target_sources(${target} PRIVATE
+    ${FASTSOFTMAX_CSRC}/dispatch.c
+    ${FASTSOFTMAX_CSRC}/run.c
+    ${FASTSOFTMAX_CSRC}/threads.c)
+  target_link_libraries(${target} PRIVATE Threads::Threads)
+  if(UNIX)
+    target_link_libraries(${target} PRIVATE m)
+    target_compile_definitions(${target} PRIVATE _POSIX_C_SOURCE=200809L)
+  endif()
+  # Contraction would fuse operations that the error terms need apart, differently on each instruction set. That nobody
+  # asks errno or traps lets the compiler do both sides of a condition, and so whole rows at a time; no value changes.
+  if(MSVC)
+    target_compile_options(${target} PRIVATE /W4 /fp:precise)
+  else()
+    target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off -fno-math-errno -fno-trapping-math
+                           -fvisibility=hidden)
+    if(CMAKE_BUILD_TYPE STREQUAL "Release")
+      target_compile_options(${target} PRIVATE -O3)
+    endif()
+    if(FASTSOFTMAX_WARNINGS_AS_ERRORS)
+      target_compile_options(${target} PRIVATE -Werror)
+    endif()
+  endif()
+endfunction()

@@ -1,0 +1,108 @@
+/* In place of the compiler's <immintrin.h>: SIMDe's portable AVX-512, so that the kernels written in it run on any
+   CPU.
+
+   What SIMDe has not (in its versions up to 0.7.4), or has with another rounding, stands here lane by lane. */
+#ifndef FSM_TEST_EMULATED_IMMINTRIN_H
+#define FSM_TEST_EMULATED_IMMINTRIN_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+
+#define EMULATED static inline __attribute__((always_inline))
+
+/* SIMDe rounds the product too, where the CPU it is compiled for has no FMA. */
+#define EMULATED_FMA(suffix, vector, lane, lanes, fused)                                                             \
+    EMULATED vector emulated_fmadd_##suffix(vector a, vector b, vector c) {                                          \
+        lane x[lanes], y[lanes], z[lanes];                                                                           \
+        memcpy(x, &a, sizeof x), memcpy(y, &b, sizeof y), memcpy(z, &c, sizeof z);                                   \
+        for (int i = 0; i < lanes; i++) z[i] = fused(x[i], y[i], z[i]);                                              \
+        memcpy(&c, z, sizeof z);                                                                                     \
+        return c;                                                                                                    \
+    }                                                                                                                \
+    EMULATED vector emulated_fnmadd_##suffix(vector a, vector b, vector c) {                                         \
+        lane x[lanes], y[lanes], z[lanes];                                                                           \
+        memcpy(x, &a, sizeof x), memcpy(y, &b, sizeof y), memcpy(z, &c, sizeof z);                                   \
+        for (int i = 0; i < lanes; i++) z[i] = fused(-x[i], y[i], z[i]);                                             \
+        memcpy(&c, z, sizeof z);                                                                                     \
+        return c;                                                                                                    \
+    }
+EMULATED_FMA(ps, simde__m512, float, 16, fmaf)
+EMULATED_FMA(pd, simde__m512d, double, 8, fma)
+
+/* Nothing is touched in memory but the lanes of the mask. */
+#define EMULATED_MASKED_MEMORY(suffix, vector, lane, lanes, mask)                                                    \
+    EMULATED vector emulated_mask_loadu_##suffix(vector fill, mask k, const void *p) {                               \
+        lane x[lanes];                                                                                               \
+        memcpy(x, &fill, sizeof x);                                                                                  \
+        for (int i = 0; i < lanes; i++)                                                                              \
+            if (k >> i & 1) memcpy(&x[i], (const char *)p + i * sizeof(lane), sizeof(lane));                         \
+        memcpy(&fill, x, sizeof x);                                                                                  \
+        return fill;                                                                                                 \
+    }                                                                                                                \
+    EMULATED void emulated_mask_storeu_##suffix(void *p, mask k, vector a) {                                         \
+        lane x[lanes];                                                                                               \
+        memcpy(x, &a, sizeof x);                                                                                     \
+        for (int i = 0; i < lanes; i++)                                                                              \
+            if (k >> i & 1) memcpy((char *)p + i * sizeof(lane), &x[i], sizeof(lane));                               \
+    }
+EMULATED_MASKED_MEMORY(ps, simde__m512, float, 16, simde__mmask16)
+EMULATED_MASKED_MEMORY(pd, simde__m512d, double, 8, simde__mmask8)
+
+#define EMULATED_COMPARISON(suffix, lane, lanes, mask)                                                               \
+    EMULATED mask emulated_cmpneq_##suffix##_mask(simde__m512i a, simde__m512i b) {                                  \
+        lane x[lanes], y[lanes];                                                                                     \
+        unsigned k = 0;                                                                                              \
+        memcpy(x, &a, sizeof x), memcpy(y, &b, sizeof y);                                                            \
+        for (int i = 0; i < lanes; i++) k |= (unsigned)(x[i] != y[i]) << i;                                          \
+        return (mask)k;                                                                                              \
+    }
+EMULATED_COMPARISON(epi32, int32_t, 16, simde__mmask16)
+EMULATED_COMPARISON(epi64, int64_t, 8, simde__mmask8)
+
+EMULATED simde__m512d emulated_cvtps_pd(simde__m256 a) {
+    float x[8];
+    double wide[8];
+    simde__m512d result;
+    memcpy(x, &a, sizeof x);
+    for (int i = 0; i < 8; i++) wide[i] = x[i];
+    memcpy(&result, wide, sizeof wide);
+    return result;
+}
+EMULATED simde__m256 emulated_extractf32x8_ps(simde__m512 a, int half) {
+    simde__m256 result;
+    memcpy(&result, (const char *)&a + half * sizeof result, sizeof result);
+    return result;
+}
+
+#define __mmask8 simde__mmask8
+#define __mmask16 simde__mmask16
+#undef _mm512_fmadd_ps
+#undef _mm512_fmadd_pd
+#undef _mm512_fnmadd_ps
+#undef _mm512_fnmadd_pd
+#undef _mm512_mask_loadu_ps
+#undef _mm512_mask_loadu_pd
+#undef _mm512_mask_storeu_ps
+#undef _mm512_mask_storeu_pd
+#undef _mm512_cmpneq_epi32_mask
+#undef _mm512_cmpneq_epi64_mask
+#undef _mm512_cvtps_pd
+#undef _mm512_extractf32x8_ps
+#define _mm512_fmadd_ps emulated_fmadd_ps
+#define _mm512_fmadd_pd emulated_fmadd_pd
+#define _mm512_fnmadd_ps emulated_fnmadd_ps
+#define _mm512_fnmadd_pd emulated_fnmadd_pd
+#define _mm512_mask_loadu_ps emulated_mask_loadu_ps
+#define _mm512_mask_loadu_pd emulated_mask_loadu_pd
+#define _mm512_mask_storeu_ps emulated_mask_storeu_ps
+#define _mm512_mask_storeu_pd emulated_mask_storeu_pd
+#define _mm512_cmpneq_epi32_mask emulated_cmpneq_epi32_mask
+#define _mm512_cmpneq_epi64_mask emulated_cmpneq_epi64_mask
+#define _mm512_cvtps_pd emulated_cvtps_pd
+#define _mm512_extractf32x8_ps emulated_extractf32x8_ps
+
+#endif
