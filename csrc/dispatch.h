@@ -15,6 +15,7 @@ enum fsm_operation {
 struct fsm_kernels {
     fsm_kernel *run[FSM_OPERATIONS];
     fsm_scratch_size *scratch_size;
+    fsm_merge_mean *merge_mean;
 };
 
 struct fsm_instruction_set {

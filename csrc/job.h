@@ -52,21 +52,24 @@ struct fsm_job {
        sums, so that the totals have the same bits whatever the number of threads. */
     size_t chunk_samples;
     struct fsm_loss *chunk_loss; /* one a chunk */
-    double *chunk_mean_hi;       /* fsm_mean_pitch(classes) a chunk */
-    double *chunk_mean_lo;
 };
 
-/* The length of a chunk's mean gradient in memory: whole vectors. */
+/* The length of a mean gradient's sums in memory: whole vectors. */
 static inline size_t fsm_mean_pitch(size_t classes) { return (classes + 15) / 16 * 16; }
 
-/* Samples [begin, end) in C order over (outer, inner), which are chunk number `chunk`. */
+/* Samples [begin, end) in C order over (outer, inner), which are chunk number `chunk`, and where the chunk's mean
+   gradient goes: fsm_mean_pitch(classes) sums hi + lo. */
 struct fsm_range {
     size_t begin, end, chunk;
+    double *mean_hi, *mean_lo;
 };
 
 typedef void fsm_kernel(const struct fsm_job *job, struct fsm_range range, void *scratch);
 
 /* Bytes of scratch memory a thread needs for a job. */
 typedef size_t fsm_scratch_size(const struct fsm_job *job);
+
+/* Adds a chunk's mean gradient to the total hi + lo. */
+typedef void fsm_merge_mean(const struct fsm_job *job, const struct fsm_range *chunk, double *hi, double *lo);
 
 #endif

@@ -1,43 +1,77 @@
 #include "run.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "threads.h"
 #include "two_sum.h"
 
 enum {
-    CHUNK_ELEMENTS = 32768, /* a chunk's logits stay in cache between their kernel's passes */
-    MOST_MEAN_CHUNKS = 64,  /* each has a mean gradient of its own in memory */
+    CHUNK_ELEMENTS = 16384, /* a chunk's logits stay in cache between their kernel's passes */
+    MEAN_ROWS = 64,         /* of long rows to a chunk with a mean gradient, which costs a row's time to add up */
+    FEWEST_CHUNKS = 8,      /* but no fewer chunks than these for its sake */
     WORTH_A_THREAD = 65536, /* elements: below this waking a thread costs more than it saves */
     ROWS_ACROSS = 16,       /* chunks of whole blocks, where rows lie across the lanes */
+    LONGEST_ACROSS = 512,   /* at most, classes side by side */
     CACHE_LINE = 64,
     SMALL_MEMORY = 16384
 };
 
+/* hi and lo of fsm_mean_pitch(classes) sums. */
+struct mean {
+    double *hi, *lo;
+};
+
 struct run {
-    const struct fsm_job *job;
+    struct fsm_job *job;
     fsm_kernel *kernel;
+    fsm_merge_mean *merge_mean;
+    size_t samples, chunks, threads;
     char *scratch;
-    size_t scratch_bytes; /* a thread */
-    size_t samples;
+    size_t scratch_bytes;    /* a thread */
+    double *mean;            /* the total, and after it a thread's own each, if there is a mean gradient */
+    atomic_size_t next_mean; /* the chunk whose mean gradient is to be added now */
 };
 
 static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 static size_t chunk_samples(const struct fsm_job *job, size_t samples) {
     size_t chunk = CHUNK_ELEMENTS / job->classes + 1;
-    int classes_lie_along = job->input.classes == 4 || job->input.classes == 8;
-    if (job->want_mean_grad && chunk < samples / MOST_MEAN_CHUNKS + 1) chunk = samples / MOST_MEAN_CHUNKS + 1;
-    if (job->want_mean_grad || chunk > 1 || !classes_lie_along) chunk = round_up(chunk, ROWS_ACROSS);
+    const int classes_lie_along = job->input.classes == 4 || job->input.classes == 8;
+    if (job->want_mean_grad) chunk = larger(chunk, smaller(MEAN_ROWS, samples / FEWEST_CHUNKS));
+    if (job->classes <= LONGEST_ACROSS || !classes_lie_along) chunk = round_up(chunk, ROWS_ACROSS);
     return chunk;
 }
 
+static struct mean mean_at(const struct run *run, size_t place) {
+    const size_t pitch = fsm_mean_pitch(run->job->classes);
+    double *hi = run->mean + 2 * place * pitch;
+    return (struct mean){hi, hi + pitch};
+}
+
+/* In the order of the chunks, whichever threads did them, so that the bits do not depend on it. */
+static void add_mean(struct run *run, const struct fsm_range *range) {
+    const struct mean total = mean_at(run, 0);
+    while (atomic_load_explicit(&run->next_mean, memory_order_acquire) != range->chunk) fsm_thread_yield();
+    run->merge_mean(run->job, range, total.hi, total.lo);
+    atomic_store_explicit(&run->next_mean, range->chunk + 1, memory_order_release);
+}
+
 static void run_chunk(void *context, size_t chunk, size_t worker) {
-    const struct run *run = context;
-    size_t begin = chunk * run->job->chunk_samples, end = begin + run->job->chunk_samples;
-    if (end > run->samples) end = run->samples;
-    run->kernel(run->job, (struct fsm_range){begin, end, chunk}, run->scratch + worker * run->scratch_bytes);
+    struct run *run = context;
+    const struct fsm_job *job = run->job;
+    size_t begin = chunk * job->chunk_samples, end = smaller(begin + job->chunk_samples, run->samples);
+    struct fsm_range range = {begin, end, chunk, NULL, NULL};
+    if (job->want_mean_grad) {
+        const struct mean own = mean_at(run, run->chunks > 1 ? worker + 1 : 0);
+        range.mean_hi = own.hi;
+        range.mean_lo = own.lo;
+    }
+    run->kernel(job, range, run->scratch + worker * run->scratch_bytes);
+    if (job->want_mean_grad && run->chunks > 1) add_mean(run, &range);
 }
 
 static void add_to(struct fsm_sum *total, double hi, double lo) {
@@ -57,47 +91,45 @@ static double total_loss(const struct fsm_job *job, size_t chunks) {
     return huge == 0 ? common / job->divisor : common / job->divisor + huge * (0x1p64 / job->divisor);
 }
 
-static void total_mean(const struct fsm_job *job, size_t chunks, double *mean_grad) {
-    const size_t pitch = fsm_mean_pitch(job->classes);
-    for (size_t k = 0; k < job->classes; k++) {
-        struct fsm_sum total = {0, 0};
-        for (size_t i = 0; i < chunks; i++)
-            add_to(&total, job->chunk_mean_hi[i * pitch + k], job->chunk_mean_lo[i * pitch + k]);
-        mean_grad[k] = total.hi + total.lo;
-    }
+/* Cuts up one piece of memory, in whole cache lines: each thread's scratch, the mean gradients, the losses. */
+static size_t lay_out(struct run *run, const struct fsm_kernels *kernels, char *memory) {
+    const size_t means = !run->job->want_mean_grad ? 0 : run->chunks > 1 ? run->threads + 1 : 1;
+    const size_t mean_bytes = 2 * means * fsm_mean_pitch(run->job->classes) * sizeof(double);
+    run->scratch_bytes = kernels->scratch_size(run->job);
+    run->scratch = memory;
+    run->mean = (double *)(memory + run->threads * run->scratch_bytes);
+    run->job->chunk_loss = (struct fsm_loss *)((char *)run->mean + mean_bytes);
+    return run->threads * run->scratch_bytes + mean_bytes +
+           round_up(run->chunks * sizeof(struct fsm_loss), CACHE_LINE);
 }
 
-static void do_chunks(struct run *run, struct fsm_job *job, size_t chunks, size_t threads, double *loss,
-                      double *mean_grad) {
-    fsm_parallel(run_chunk, run, chunks, threads);
-    if (loss) *loss = total_loss(job, chunks);
-    if (mean_grad) total_mean(job, chunks, mean_grad);
+static void do_chunks(struct run *run, double *loss, double *mean_grad) {
+    struct fsm_job *job = run->job;
+    const struct mean total = mean_at(run, 0);
+    for (size_t k = 0; mean_grad && k < job->classes; k++) total.hi[k] = total.lo[k] = 0;
+    fsm_parallel(run_chunk, run, run->chunks, run->threads);
+    if (loss) *loss = total_loss(job, run->chunks);
+    for (size_t k = 0; mean_grad && k < job->classes; k++) mean_grad[k] = total.hi[k] + total.lo[k];
 }
 
 int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad) {
     const struct fsm_kernels *kernels = fsm_kernels_for(job->storage);
-    struct run run = {.job = job, .kernel = kernels->run[operation], .samples = job->outer * job->inner};
+    struct run run = {.job = job, .kernel = kernels->run[operation], .merge_mean = kernels->merge_mean};
+    run.samples = job->outer * job->inner;
     job->want_mean_grad = mean_grad != NULL;
     job->rows_end_in_a_loss = operation == FSM_OPERATION_log_softmax || operation == FSM_OPERATION_logsumexp ||
                               operation == FSM_OPERATION_cross_entropy || operation == FSM_OPERATION_grad_hess;
     job->chunk_samples = chunk_samples(job, run.samples);
-    size_t chunks = (run.samples + job->chunk_samples - 1) / job->chunk_samples;
-    if (run.samples * job->classes < WORTH_A_THREAD || threads < 1) threads = 1;
-    if (threads > chunks) threads = chunks;
+    run.chunks = (run.samples + job->chunk_samples - 1) / job->chunk_samples;
+    run.threads = run.samples * job->classes < WORTH_A_THREAD ? 1 : smaller(larger(threads, 1), run.chunks);
 
-    /* One piece of memory in whole cache lines, on the stack where it is small, as the problem then is too. */
+    /* On the stack where it is small, as the problem then is too. */
     _Alignas(CACHE_LINE) char small[SMALL_MEMORY];
-    run.scratch_bytes = kernels->scratch_size(job);
-    size_t loss_bytes = round_up(chunks * sizeof(struct fsm_loss), CACHE_LINE);
-    size_t mean_bytes = mean_grad ? round_up(chunks * fsm_mean_pitch(job->classes) * sizeof(double), CACHE_LINE) : 0;
-    size_t bytes = threads * run.scratch_bytes + loss_bytes + 2 * mean_bytes;
+    const size_t bytes = lay_out(&run, kernels, NULL);
     char *memory = bytes <= sizeof small ? small : aligned_alloc(CACHE_LINE, bytes);
     if (memory == NULL) return -1;
-    run.scratch = memory;
-    job->chunk_loss = (struct fsm_loss *)(memory + threads * run.scratch_bytes);
-    job->chunk_mean_hi = (double *)((char *)job->chunk_loss + loss_bytes);
-    job->chunk_mean_lo = (double *)((char *)job->chunk_mean_hi + mean_bytes);
-    do_chunks(&run, job, chunks, threads, loss, mean_grad);
+    lay_out(&run, kernels, memory);
+    do_chunks(&run, loss, mean_grad);
     if (memory != small) free(memory);
     return 0;
 }

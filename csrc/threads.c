@@ -7,11 +7,14 @@ void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
     for (size_t item = 0; item < items; item++) task(context, item, 0);
 }
 
+void fsm_thread_yield(void) {}
+
 void fsm_threads_setup(void) {}
 
 #else
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -107,6 +110,8 @@ void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
     pthread_mutex_unlock(&pool.mutex);
     atomic_flag_clear(&pool_is_taken);
 }
+
+void fsm_thread_yield(void) { sched_yield(); }
 
 /* fork copies only the calling thread: the child starts with an empty pool, and the mutex is held across
    the fork so that it is not copied in the middle of a change. */

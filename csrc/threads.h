@@ -12,6 +12,9 @@ typedef void fsm_task(void *context, size_t item, size_t worker);
    them all. */
 void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads);
 
+/* Lets others run, in a loop that waits for another thread of the pool. */
+void fsm_thread_yield(void);
+
 /* Registers what keeps the pool whole across fork; once, before the first fsm_parallel. */
 void fsm_threads_setup(void);
 

@@ -1,208 +1,4 @@
-/* Cross-entropy: loss, gradient, mean gradient, and gradient with Hessian, over targets of either kind.
-
-   L = sum_k y_k (lse - f_k), and dL/df_k = Y p_k - y_k with Y = sum y. Written so that nothing cancels in a
-   confident row: lse - f_k = (M - f_k) + log(1 + rest / top), two terms that are not negative, and at one class of
-   each row, the target of a label or else the argmax, p - 1 is taken as minus the others' share. */
-
-/* What a block's rows come to. */
-struct row_results {
-    double loss[LANES];
-    struct factors probability; /* e times it: p, scaled as the gradient is */
-    real target[LANES];         /* y times it is subtracted */
-    size_t at[LANES];           /* the class treated apart ... */
-    real apart[LANES];          /* ... and its gradient */
-};
-
-struct dense_sums {
-    struct row_sums total; /* Y */
-    struct row_sums below; /* sum y (M - f), times DISTANCE_UNIT */
-};
-
-struct below_maximum {
-    const struct block *b;
-    wide maximum; /* times DISTANCE_UNIT */
-};
-
-static ALWAYS_INLINE void total_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
-                                     wide_acc *sum) {
-    const struct below_maximum *c = context;
-    (void)vector, (void)special;
-    w_acc_add(sum, load_lanes(c->b->y + offset, lanes, 0));
-}
-static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
-                                     wide_acc *sum) {
-    const struct below_maximum *c = context;
-    (void)vector, (void)special;
-    const wide zero = w_set1(0);
-    wide y = load_lanes(c->b->y + offset, lanes, 0);
-    /* In a small unit, since M - f may overflow where a small y would bring it back. */
-    wide below = w_fnma(load_lanes(c->b->x + offset, lanes, 0), w_set1(DISTANCE_UNIT), c->maximum);
-    w_acc_add_product(sum, y, w_if_equal(y, zero, zero, below)); /* nothing of a class at -inf counts as 0 */
-}
-
-static NEVER_INLINE void sum_dense(const struct fsm_job *job, const struct block *b, const struct peaks *p,
-                                   struct dense_sums *d) {
-    const struct below_maximum c = {b, w_mul(row_values(b, p->maximum), w_set1(DISTANCE_UNIT))};
-    accumulate(b, total_step, &c, NO_VECTOR, &d->total);
-    if (job->want_loss) accumulate(b, below_step, &c, NO_VECTOR, &d->below);
-}
-
-/* Probability 1 less a label's own, as a sum: without e_t where it is the largest; elsewhere the difference from
-   `rest` is harmless, since `top` is added, and e_t is no larger. */
-static ALWAYS_INLINE struct fsm_sum sum_of_others(const struct peaks *p, size_t row, size_t label,
-                                                  struct fsm_sum e_label) {
-    struct fsm_sum rest = row_sum(&p->rest, row);
-    struct fsm_sum others = sum_plus(sum_plus(rest, sum_negative(e_label)), row_sum(&p->top, row));
-    int is_peak = label == p->at[row];
-    return (struct fsm_sum){is_peak ? rest.hi : others.hi, is_peak ? rest.lo : others.lo};
-}
-
-/* Losses and gradients as of labels; an ignored row has weight 0. */
-static NEVER_INLINE void label_losses(size_t rows, const struct peaks *p, const struct targets *t,
-                                      const real *f_label, struct row_results *r) {
-    for (size_t i = 0; i < rows; i++) {
-        double weight = t->sample_weight[i] * t->label_weight[i], log_rest = log_of_rest(p, i);
-        double maximum = p->maximum[i], f = f_label[i], below = maximum - f;
-        double loss = below + (log_rest + if_finite(below, fsm_sum_error(maximum, -f, below), 0));
-        /* A weight of 0 leaves out even an infinite loss, but not a NaN. */
-        r->loss[i] = weight == 0 ? log_rest * 0 : weight * loss;
-    }
-}
-
-static NEVER_INLINE void label_gradients(const struct fsm_job *job, size_t rows, const struct peaks *p,
-                                         const struct targets *t, const struct row_sums *e_label,
-                                         struct row_sums *share, struct row_results *r) {
-    const double divisor = job->divisor;
-    for (size_t i = 0; i < rows; i++) {
-        double scaled = t->sample_weight[i] * t->label_weight[i] / divisor;
-        struct fsm_sum all = sum_of_all(p, i);
-        struct fsm_sum others = sum_quotient(sum_of_others(p, i, t->label[i], row_sum(e_label, i)), all);
-        set_row_sum(share, i, sum_quotient((struct fsm_sum){scaled, 0}, all));
-        r->target[i] = 0;
-        r->at[i] = t->label[i];
-        r->apart[i] = (real)(0 - sum_value(sum_times(others, scaled)));
-    }
-}
-
-/* Y p - y at the argmax: from the others' share where p is more than half, so that 1 - p is not made by subtraction,
-   and as it stands where p is less, so that nothing is larger than p and y. */
-static ALWAYS_INLINE struct fsm_sum dense_at_peak(const struct peaks *p, size_t i, struct fsm_sum all,
-                                                  struct fsm_sum total, double y) {
-    const struct fsm_sum less_y = {-y, 0}, rest = row_sum(&p->rest, i), top = row_sum(&p->top, i);
-    if (rest.hi < top.hi) {
-        struct fsm_sum others = sum_product(total, sum_quotient(rest, all));
-        return sum_plus(sum_plus(total, less_y), sum_negative(others));
-    }
-    return sum_plus(sum_product(total, sum_quotient(top, all)), less_y);
-}
-
-static NEVER_INLINE double dense_loss(const struct peaks *p, size_t i, double sample_weight,
-                                      const struct dense_sums *d) {
-    const double unit = 1 / (double)DISTANCE_UNIT; /* a power of two: exact */
-    const struct fsm_sum below = {d->below.hi[i] * unit, d->below.lo[i] * unit};
-    double log_rest = log_of_rest(p, i);
-    if (sample_weight == 0) return log_rest * 0;
-    return sample_weight * sum_value(sum_plus(below, sum_times(row_sum(&d->total, i), log_rest)));
-}
-
-static NEVER_INLINE void dense_gradient(const struct fsm_job *job, const struct block *b, const struct peaks *p,
-                                        size_t i, const struct targets *t, const struct dense_sums *d,
-                                        struct row_sums *share, struct row_results *r) {
-    const double scaled = t->sample_weight[i] / job->divisor, y = b->y[p->at[i] * b->lanes + i];
-    const struct fsm_sum all = sum_of_all(p, i), total = row_sum(&d->total, i);
-    set_row_sum(share, i, sum_quotient(sum_times(total, scaled), all));
-    r->target[i] = (real)scaled;
-    r->at[i] = p->at[i];
-    r->apart[i] = (real)sum_value(sum_times(dense_at_peak(p, i, all, total, y), scaled));
-}
-
-/* Whatever the logits of an ignored row are, nothing of them is to be seen. */
-static ALWAYS_INLINE void blank_ignored(struct block *b, const struct targets *t, const struct scratch *s) {
-    for (size_t i = 0; i < b->rows; i++) {
-        if (t->kind[i] != TARGET_IGNORED) continue;
-        for (size_t k = 0; k < b->classes; k++) s->x[k * b->lanes + i] = 0;
-        b->x = s->x; /* across the lanes it is there already; along them the block is this row */
-    }
-}
-
-/* Everything about a block up to the gradient itself; the exponentials are in b->e if `want_gradient`. */
-static ALWAYS_INLINE void work_rows(const struct fsm_job *job, struct block *b, const struct scratch *s,
-                                    int want_gradient, struct targets *t, struct peaks *p, struct dense_sums *d,
-                                    struct row_results *r) {
-    real f_label[LANES];
-    struct row_sums e_label, share;
-    r->probability.split = 0;
-    read_targets(job, b, s, t);
-    if (t->any_ignored) blank_ignored(b, t, s);
-    find_peaks(b, p);
-    for (size_t i = 0; i < b->lanes; i++) f_label[i] = b->x[t->label[i] * b->lanes + i];
-    if (t->any_dense) sum_dense(job, b, p, d);
-    sum_rest(b, p, want_gradient);
-    if (job->want_loss) {
-        label_losses(b->lanes, p, t, f_label, r);
-        for (size_t i = 0; t->any_dense && i < b->rows; i++)
-            if (t->kind[i] == TARGET_DENSE) r->loss[i] = dense_loss(p, i, t->sample_weight[i], d);
-    }
-    if (!want_gradient) return;
-    exponentials_of(b, &p->shift, f_label, &e_label);
-    label_gradients(job, b->lanes, p, t, &e_label, &share, r);
-    for (size_t i = 0; t->any_dense && i < b->rows; i++)
-        if (t->kind[i] == TARGET_DENSE) dense_gradient(job, b, p, i, t, d, &share, r);
-    set_factors(&r->probability, b->lanes, &share);
-}
-
-struct gradient {
-    const real *e, *y;
-    wide hi, lo, target;
-};
-
-static ALWAYS_INLINE wide gradient_step(const void *context, size_t offset, size_t lanes) {
-    const struct gradient *c = context;
-    wide share = w_mul_pair(load_lanes(c->e + offset, lanes, 0), c->hi, c->lo);
-    return w_fnma(load_lanes(c->y + offset, lanes, 0), c->target, share);
-}
-
-/* b->e from exponentials to the gradient. */
-static ALWAYS_INLINE void write_gradient(const struct block *b, const struct targets *t,
-                                         const struct row_results *r) {
-    if (t->any_dense) {
-        take_powers(b, &r->probability);
-        const struct gradient c = {b->e, b->y, row_values(b, r->probability.hi), row_values(b, r->probability.lo),
-                                   row_values(b, r->target)};
-        transform(b, gradient_step, &c, b->e);
-    } else {
-        scale_rows(b, &r->probability);
-    }
-    for (size_t i = 0; i < b->lanes; i++) b->e[r->at[i] * b->lanes + i] = r->apart[i];
-}
-
-static ALWAYS_INLINE void add_to_mean(const struct block *b, double *hi, double *lo) {
-    size_t full = b->count / LANES, tail = b->count % LANES;
-    for (size_t i = 0; i < full; i++) w_sum_into(hi + i * LANES, lo + i * LANES, w_load(b->e + i * LANES));
-    if (tail) w_sum_into(hi + full * LANES, lo + full * LANES, w_load_tail(b->e + full * LANES, tail, 0));
-}
-
-/* A chunk's own sums: where the chunk keeps them along the lanes, else one a lane in scratch memory. */
-static inline void open_mean(const struct fsm_job *job, size_t chunk, const struct scratch *s, double **hi,
-                             double **lo) {
-    const int across = goes_across(job);
-    const size_t pitch = fsm_mean_pitch(job->classes), count = across ? job->classes * LANES : pitch;
-    *hi = across ? s->mean_hi : job->chunk_mean_hi + chunk * pitch;
-    *lo = across ? s->mean_lo : job->chunk_mean_lo + chunk * pitch;
-    memset(*hi, 0, count * sizeof(double));
-    memset(*lo, 0, count * sizeof(double));
-}
-
-static inline void close_mean(const struct fsm_job *job, size_t chunk, double *hi, double *lo) {
-    if (!goes_across(job)) return;
-    const size_t pitch = fsm_mean_pitch(job->classes);
-    for (size_t k = 0; k < job->classes; k++) {
-        struct row_sums total;
-        fold_sums(hi + k * LANES, lo + k * LANES, 1, LANES, &total);
-        job->chunk_mean_hi[chunk * pitch + k] = total.hi[0];
-        job->chunk_mean_lo[chunk * pitch + k] = total.lo[0];
-    }
-}
+/* Cross-entropy: losses, gradients and the mean gradient of a range of samples. */
 
 /* The losses of a chunk, lane by lane; see struct fsm_loss. */
 struct loss_sums {
@@ -232,11 +28,12 @@ static ALWAYS_INLINE void cross_entropy_blocks(const struct fsm_job *job, struct
                                                int across) {
     const struct scratch s = cut_scratch(job, memory);
     struct loss_sums losses = {0};
-    double *mean_hi = NULL, *mean_lo = NULL;
+    struct mean_sums mean;
     const int want_grad = job->out.data != NULL, want_loss = job->want_loss;
     const int want_gradients = want_grad || job->want_mean_grad;
+    mean.waiting = 0;
     prepare_targets(job, &s);
-    if (job->want_mean_grad) open_mean(job, range.chunk, &s, &mean_hi, &mean_lo);
+    if (job->want_mean_grad) open_mean(job, &range, &s, across, &mean);
     for (size_t sample = range.begin; sample < range.end;) {
         struct block b = next_block(job, sample, range.end, across);
         struct targets t;
@@ -244,17 +41,19 @@ static ALWAYS_INLINE void cross_entropy_blocks(const struct fsm_job *job, struct
         struct dense_sums d;
         struct row_results r;
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
-        b.e = open_output(job, &job->out, &b, s.e);
+        b.e = open_output(job, &job->out, &b, mean_row(&mean, &s, &b));
         work_rows(job, &b, &s, want_gradients, &t, &p, &d, &r);
         if (want_loss) add_losses(&losses, b.lanes, r.loss);
         for (size_t i = 0; want_loss && job->losses.data != NULL && i < b.rows; i++)
             store_real(sample_address(job, &job->losses, sample + i), job->storage, r.loss[i]);
-        if (want_gradients) write_gradient(&b, &t, &r);
-        if (job->want_mean_grad) add_to_mean(&b, mean_hi, mean_lo);
-        if (want_grad) close_output(job, &job->out, &b, b.e, 0);
+        if (job->want_mean_grad) add_to_mean(&b, &t, &r, want_grad, &mean);
+        if (want_grad) {
+            write_gradient(&b, &t, &r);
+            close_output(job, &job->out, &b, b.e, 0);
+        }
         sample += b.rows;
     }
-    if (job->want_mean_grad) close_mean(job, range.chunk, mean_hi, mean_lo);
+    if (job->want_mean_grad) close_mean(job, &range, across, &mean);
     job->chunk_loss[range.chunk] = close_losses(&losses);
 }
 KERNEL(cross_entropy)

@@ -26,8 +26,13 @@ static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
     v_store(hi, s->sum);
     v_store(lo, s->residual);
 }
-static ALWAYS_INLINE void sum_into(double *hi, double *lo, v a) {
-    v before = v_load(hi), sum = v_add(before, a);
-    v_store(lo, v_add(v_load(lo), v_sum_error(before, a, sum)));
-    v_store(hi, sum);
+static ALWAYS_INLINE acc acc_load(const double *hi, const double *lo) { return (acc){v_load(hi), v_load(lo)}; }
+
+/* What a sum's terms are multiplied by. */
+typedef struct {
+    v hi, lo;
+} factor;
+static ALWAYS_INLINE factor factor_load(const double *hi, const double *lo) {
+    return (factor){v_load(hi), v_load(lo)};
 }
+static ALWAYS_INLINE void acc_add_scaled(acc *s, v a, factor f) { acc_add(s, v_fma(a, f.hi, v_mul(a, f.lo))); }

@@ -12,23 +12,29 @@ static inline size_t in_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 /* The sizes of the pieces. */
 struct scratch_layout {
-    size_t values, row, sums;
+    size_t values, exponentials, row, sums;
 };
+
+/* Rows along the lanes that wait to be added to the mean gradient have their exponentials side by side. */
+enum { WAITING = 4 };
+static inline size_t row_pitch(size_t classes) { return (classes + LANES - 1) / LANES * LANES; }
 
 static inline struct scratch_layout scratch_layout(const struct fsm_job *job) {
     const int across = goes_across(job);
     const size_t count = job->classes * (across ? LANES : 1);
-    return (struct scratch_layout){in_lines(count * sizeof(real)), in_lines(job->classes * sizeof(real)),
+    const size_t waiting = job->want_mean_grad && !across ? WAITING * row_pitch(count) : count;
+    return (struct scratch_layout){in_lines(count * sizeof(real)), in_lines(waiting * sizeof(real)),
+                                   in_lines(job->classes * sizeof(real)),
                                    job->want_mean_grad && across ? in_lines(count * sizeof(double)) : 0};
 }
 
 static inline struct scratch cut_scratch(const struct fsm_job *job, void *memory) {
     const struct scratch_layout n = scratch_layout(job);
-    char *values = memory, *rows = values + 3 * n.values, *sums = rows + 2 * n.row;
+    char *values = memory, *rows = values + 2 * n.values + n.exponentials, *sums = rows + 2 * n.row;
     return (struct scratch){
         .x = (real *)values,
         .e = (real *)(values + n.values),
-        .y = (real *)(values + 2 * n.values),
+        .y = (real *)(values + n.values + n.exponentials),
         .target_row = (real *)rows,
         .class_weight = (real *)(rows + n.row),
         .mean_hi = (double *)sums,

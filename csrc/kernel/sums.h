@@ -117,7 +117,7 @@ static ALWAYS_INLINE void set_row_sum(struct row_sums *sums, size_t row, struct 
 
 /* Adds up LANES rows of `width` sums hi + lo each, in halves, into the first row; rows from `used` on are 0 and
    are not read. The order is the same for a row along the lanes (width 1) and for rows across them (width
-   LANES), and so are the bits. */
+   LANES), and so are the bits. In float32 there is no lo. */
 static inline void fold_sums(double *hi, double *lo, size_t width, size_t used, struct row_sums *totals) {
     for (size_t half = LANES / 2; half > 0; half /= 2) {
         if (half >= used) continue;
@@ -125,14 +125,18 @@ static inline void fold_sums(double *hi, double *lo, size_t width, size_t used, 
         for (size_t i = 0; i < both * width; i++) {
             double a = hi[i], b = hi[i + half * width], sum = a + b;
             hi[i] = sum;
-#if FSM_REAL_BITS == 32
-            /* float64 has bits to spare here, and the residuals' own rounding is far below them. */
-            lo[i] += lo[i + half * width];
-#else
+#if FSM_REAL_BITS == 64
             lo[i] = (lo[i] + lo[i + half * width]) + fsm_sum_error(a, b, sum);
 #endif
         }
         used = half;
     }
-    for (size_t i = 0; i < width; i++) set_row_sum(totals, i, sum_of(hi[i], if_finite(hi[i], lo[i], 0)));
+    for (size_t i = 0; i < width; i++) {
+#if FSM_REAL_BITS == 32
+        (void)lo;
+        set_row_sum(totals, i, sum_of(hi[i], 0));
+#else
+        set_row_sum(totals, i, sum_of(hi[i], if_finite(hi[i], lo[i], 0)));
+#endif
+    }
 }

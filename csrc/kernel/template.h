@@ -33,12 +33,23 @@
 #include "probabilities.h"
 #include "backward.h"
 #include "targets.h"
+#include "gradients.h"
+#include "mean.h"
 #include "cross_entropy.h"
 #include "hessian.h"
 
 static size_t FSM_NAME(scratch_size)(const struct fsm_job *job) {
     const struct scratch_layout n = scratch_layout(job);
-    return 3 * n.values + 2 * n.row + 2 * n.sums;
+    return 2 * n.values + n.exponentials + 2 * n.row + 2 * n.sums;
+}
+
+static void FSM_NAME(merge_mean)(const struct fsm_job *job, const struct fsm_range *chunk, double *hi, double *lo) {
+    for (size_t k = 0; k < job->classes; k++) {
+        const struct fsm_sum more = {chunk->mean_hi[k], chunk->mean_lo[k]};
+        const struct fsm_sum sum = sum_plus((struct fsm_sum){hi[k], lo[k]}, more);
+        hi[k] = sum.hi;
+        if (FSM_REAL_BITS == 64) lo[k] = sum.lo;
+    }
 }
 
 extern const struct fsm_kernels FSM_TABLE_NAME(FSM_ISA, FSM_REAL_BITS);
@@ -47,4 +58,5 @@ const struct fsm_kernels FSM_TABLE_NAME(FSM_ISA, FSM_REAL_BITS) = {{
 #include "../kernels.def"
 #undef FSM_KERNEL
                                                                    },
-                                                                   FSM_NAME(scratch_size)};
+                                                                   FSM_NAME(scratch_size),
+                                                                   FSM_NAME(merge_mean)};

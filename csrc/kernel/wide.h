@@ -135,12 +135,21 @@ static ALWAYS_INLINE void w_acc_add_product(wide_acc *s, wide a, wide b) {
 static ALWAYS_INLINE void w_acc_store(const wide_acc *s, double *hi, double *lo) {
     for (int i = 0; i < REGISTERS; i++) acc_store(&s->r[i], hi + i * NATIVE, lo + i * NATIVE);
 }
-/* hi + lo += a for LANES sums in memory. */
-static ALWAYS_INLINE void w_sum_into(double *hi, double *lo, wide a) {
-#if FSM_REAL_BITS == 32
-    (void)lo; /* float64 has bits to spare */
-    for (int i = 0; i < REGISTERS; i++) add_to(hi + i * NATIVE, a.r[i]);
-#else
-    for (int i = 0; i < REGISTERS; i++) sum_into(hi + i * NATIVE, lo + i * NATIVE, a.r[i]);
-#endif
+static ALWAYS_INLINE wide_acc w_acc_load(const double *hi, const double *lo) {
+    wide_acc s;
+    for (int i = 0; i < REGISTERS; i++) s.r[i] = acc_load(hi + i * NATIVE, lo + i * NATIVE);
+    return s;
+}
+
+typedef struct {
+    factor r[REGISTERS];
+} wide_factor;
+
+static ALWAYS_INLINE wide_factor w_factor_load(const double *hi, const double *lo) {
+    wide_factor f;
+    for (int i = 0; i < REGISTERS; i++) f.r[i] = factor_load(hi + i * NATIVE, lo + i * NATIVE);
+    return f;
+}
+static ALWAYS_INLINE void w_acc_add_scaled(wide_acc *s, wide a, const wide_factor *f) {
+    for (int i = 0; i < REGISTERS; i++) acc_add_scaled(&s->r[i], a.r[i], f->r[i]);
 }

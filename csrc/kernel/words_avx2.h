@@ -1,6 +1,5 @@
 /* The words of the kernels in AVX2 with FMA. */
 #include <immintrin.h>
-#include <string.h>
 
 #include "real.h"
 
@@ -88,13 +87,20 @@ static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     s->high = _mm256_fmadd_pd(high_half(a), high_half(b), s->high);
 }
 static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
-    memset(lo, 0, NATIVE * sizeof *lo);
+    (void)lo;
     _mm256_storeu_pd(hi, s->low);
     _mm256_storeu_pd(hi + 4, s->high);
 }
-static ALWAYS_INLINE void add_to(double *hi, v a) {
-    _mm256_storeu_pd(hi, _mm256_add_pd(_mm256_loadu_pd(hi), low_half(a)));
-    _mm256_storeu_pd(hi + 4, _mm256_add_pd(_mm256_loadu_pd(hi + 4), high_half(a)));
+static ALWAYS_INLINE acc acc_load(const double *hi, const double *lo) {
+    (void)lo;
+    return (acc){_mm256_loadu_pd(hi), _mm256_loadu_pd(hi + 4)};
+}
+
+typedef acc factor;
+static ALWAYS_INLINE factor factor_load(const double *hi, const double *lo) { return acc_load(hi, lo); }
+static ALWAYS_INLINE void acc_add_scaled(acc *s, v a, factor f) {
+    s->low = _mm256_fmadd_pd(low_half(a), f.low, s->low);
+    s->high = _mm256_fmadd_pd(high_half(a), f.high, s->high);
 }
 
 #else

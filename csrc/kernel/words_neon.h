@@ -1,6 +1,5 @@
 /* The words of the kernels in AArch64's Advanced SIMD. */
 #include <arm_neon.h>
-#include <string.h>
 
 #include "real.h"
 
@@ -78,13 +77,20 @@ static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     s->high = vfmaq_f64(s->high, high_half(a), high_half(b));
 }
 static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
-    memset(lo, 0, NATIVE * sizeof *lo);
+    (void)lo;
     vst1q_f64(hi, s->low);
     vst1q_f64(hi + 2, s->high);
 }
-static ALWAYS_INLINE void add_to(double *hi, v a) {
-    vst1q_f64(hi, vaddq_f64(vld1q_f64(hi), low_half(a)));
-    vst1q_f64(hi + 2, vaddq_f64(vld1q_f64(hi + 2), high_half(a)));
+static ALWAYS_INLINE acc acc_load(const double *hi, const double *lo) {
+    (void)lo;
+    return (acc){vld1q_f64(hi), vld1q_f64(hi + 2)};
+}
+
+typedef acc factor;
+static ALWAYS_INLINE factor factor_load(const double *hi, const double *lo) { return acc_load(hi, lo); }
+static ALWAYS_INLINE void acc_add_scaled(acc *s, v a, factor f) {
+    s->low = vfmaq_f64(s->low, low_half(a), f.low);
+    s->high = vfmaq_f64(s->high, high_half(a), f.high);
 }
 
 #else

@@ -61,9 +61,17 @@ static ALWAYS_INLINE acc acc_zero(void) { return (acc){0}; }
 static ALWAYS_INLINE void acc_add(acc *s, v a) { s->sum += a; }
 static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) { s->sum += (double)a * b; }
 static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
-    memset(lo, 0, NATIVE * sizeof *lo);
+    (void)lo;
     *hi = s->sum;
 }
+static ALWAYS_INLINE acc acc_load(const double *hi, const double *lo) {
+    (void)lo;
+    return (acc){*hi};
+}
+
+typedef acc factor;
+static ALWAYS_INLINE factor factor_load(const double *hi, const double *lo) { return acc_load(hi, lo); }
+static ALWAYS_INLINE void acc_add_scaled(acc *s, v a, factor f) { s->sum += a * f.sum; }
 static ALWAYS_INLINE void add_to(double *hi, v a) { *hi += a; }
 
 #else

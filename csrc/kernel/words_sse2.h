@@ -1,6 +1,5 @@
 /* The words of the kernels in SSE2, the baseline of x86-64. */
 #include <emmintrin.h>
-#include <string.h>
 
 #include "real.h"
 
@@ -81,13 +80,20 @@ static ALWAYS_INLINE void acc_add_product(acc *s, v a, v b) {
     s->high = _mm_add_pd(s->high, _mm_mul_pd(high_half(a), high_half(b)));
 }
 static ALWAYS_INLINE void acc_store(const acc *s, double *hi, double *lo) {
-    memset(lo, 0, NATIVE * sizeof *lo);
+    (void)lo;
     _mm_storeu_pd(hi, s->low);
     _mm_storeu_pd(hi + 2, s->high);
 }
-static ALWAYS_INLINE void add_to(double *hi, v a) {
-    _mm_storeu_pd(hi, _mm_add_pd(_mm_loadu_pd(hi), low_half(a)));
-    _mm_storeu_pd(hi + 2, _mm_add_pd(_mm_loadu_pd(hi + 2), high_half(a)));
+static ALWAYS_INLINE acc acc_load(const double *hi, const double *lo) {
+    (void)lo;
+    return (acc){_mm_loadu_pd(hi), _mm_loadu_pd(hi + 2)};
+}
+
+typedef acc factor;
+static ALWAYS_INLINE factor factor_load(const double *hi, const double *lo) { return acc_load(hi, lo); }
+static ALWAYS_INLINE void acc_add_scaled(acc *s, v a, factor f) {
+    s->low = _mm_add_pd(s->low, _mm_mul_pd(low_half(a), f.low));
+    s->high = _mm_add_pd(s->high, _mm_mul_pd(high_half(a), f.high));
 }
 
 /* Products of two float32 are exact in float64, which stands in for the fused operation. */
