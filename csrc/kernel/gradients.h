@@ -77,11 +77,12 @@ static NEVER_INLINE void label_gradients(const struct fsm_job *job, size_t rows,
     for (size_t i = 0; i < rows; i++) {
         double scaled = t->sample_weight[i] * t->label_weight[i] / divisor;
         struct fsm_sum all = sum_of_all(p, i);
-        struct fsm_sum others = sum_quotient(sum_of_others(p, i, t->label[i], row_sum(e_label, i)), all);
-        set_row_sum(&r->share, i, sum_quotient((struct fsm_sum){scaled, 0}, all));
+        struct fsm_sum others = sum_of_others(p, i, t->label[i], row_sum(e_label, i));
+        struct fsm_sum share = sum_quotient((struct fsm_sum){scaled, 0}, all);
+        set_row_sum(&r->share, i, share);
         r->target[i] = 0;
         r->at[i] = t->label[i];
-        r->apart[i] = (real)(0 - sum_value(sum_times(others, scaled)));
+        r->apart[i] = (real)(0 - sum_value(sum_product(others, share)));
     }
 }
 

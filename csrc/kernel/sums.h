@@ -85,7 +85,8 @@ static ALWAYS_INLINE uint64_t bits_of_double(double x) {
 
    u = 1 + a is 2^k m with m within a factor of sqrt 2 of 1, and log m = f - (f^2 / 2 - s (f^2 / 2 + z R(z))) with f =
    m - 1, s = f / (2 + f) and z = s^2: the series of 2 artanh s, but that f itself, exact, stands apart. R is minimax,
-   to 2^-59 of the logarithm. What u's rounding left out of 1 + a is added as a tangent. */
+   to 2^-59 of the logarithm. What u's rounding left out of 1 + a is added as a tangent, in float32 only near 1, where
+   alone it is seen there. */
 static ALWAYS_INLINE double sum_log1p(struct fsm_sum a) {
     const uint64_t root_of_half = 0x3fe6a09e667f3bcd, two_to_52 = 0x4330000000000000;
     double u = 1 + a.hi, left_out = fsm_sum_error(1, a.hi, u) + a.lo;
@@ -96,8 +97,13 @@ static ALWAYS_INLINE double sum_log1p(struct fsm_sum a) {
     double even = (0x1.2f0bc36828acdp-3 * z2 + 0x1.74664537fbd72p-3) * z2 + 0x1.24924942190e9p-2;
     double odd = (0x1.39a118e58a77bp-3 * z2 + 0x1.c71c51ea109a2p-3) * z2 + 0x1.999999997fab3p-2;
     double r = (even * z + odd) * z + 0x1.5555555555593p-1;
+#if FSM_REAL_BITS == 32
+    double tangent = u < 2 ? left_out : 0;
+#else
+    double tangent = left_out / u;
+#endif
     double half_square = 0.5 * f * f;
-    double curve = s * (half_square + z * r) + (k * -0x1.8432a1b0e2p-43 + left_out / u);
+    double curve = s * (half_square + z * r) + (k * -0x1.8432a1b0e2p-43 + tangent);
     double result = k * 0x1.62e42fefa4p-1 + (f - (half_square - curve));
     return if_finite(a.hi, result, a.hi);
 }

@@ -68,23 +68,31 @@ static ALWAYS_INLINE size_t only_target(const struct block *b, size_t row) {
     return found;
 }
 
-static inline void read_label(const struct fsm_job *job, size_t sample, size_t row, struct targets *t) {
-    int64_t label = label_at(job, sample);
-    /* In range or ignored, as was checked; but the caller's other threads may have written to the labels since. */
-    if ((job->has_ignore_index && label == job->ignore_index) || (uint64_t)label >= job->classes) {
-        t->any_ignored = 1;
-        return;
+/* In range or ignored, as was checked; but the caller's other threads may have written to the labels since. */
+static ALWAYS_INLINE void read_labels(const struct fsm_job *job, const struct block *b, struct targets *t) {
+    const enum row_target kind = job->label_smoothing != 0 ? TARGET_DENSE : TARGET_LABEL;
+    for (size_t i = 0; i < b->rows; i++) {
+        const int64_t label = label_at(job, b->sample + i);
+        const int ignored = (job->has_ignore_index && label == job->ignore_index) || (uint64_t)label >= job->classes;
+        t->kind[i] = ignored ? TARGET_IGNORED : kind;
+        t->label[i] = ignored ? 0 : (size_t)label;
+        t->label_weight[i] = t->sample_weight[i] = ignored ? 0 : 1;
+        t->any_ignored |= ignored;
+        t->any_dense |= !ignored && kind == TARGET_DENSE;
     }
-    t->kind[row] = job->label_smoothing != 0 ? TARGET_DENSE : TARGET_LABEL;
-    t->label[row] = (size_t)label;
-    t->label_weight[row] = class_weight_at(job, (size_t)label);
-    t->sample_weight[row] = sample_weight_at(job, sample);
-    t->any_dense |= t->kind[row] == TARGET_DENSE;
+    if (job->class_weight == NULL && job->sample_weight.data == NULL) return;
+    for (size_t i = 0; i < b->rows; i++) {
+        if (t->kind[i] == TARGET_IGNORED) continue;
+        t->label_weight[i] = class_weight_at(job, t->label[i]);
+        t->sample_weight[i] = sample_weight_at(job, b->sample + i);
+    }
 }
 
 static NEVER_INLINE void read_probabilities(const struct fsm_job *job, const struct block *b, size_t row,
                                             struct targets *t) {
     size_t only = job->label_smoothing == 0 ? only_target(b, row) : b->classes;
+    t->label[row] = 0;
+    t->label_weight[row] = 0;
     t->sample_weight[row] = sample_weight_at(job, b->sample + row);
     if (only == b->classes) {
         t->kind[row] = TARGET_DENSE;
@@ -108,9 +116,14 @@ static NEVER_INLINE void smooth_labels(const struct fsm_job *job, const struct b
 /* Reads the block's targets; b->y becomes the rows y where any is dense. */
 static ALWAYS_INLINE void read_targets(const struct fsm_job *job, struct block *b, const struct scratch *s,
                                        struct targets *t) {
-    *t = (struct targets){.any_dense = 0};
+    for (size_t i = b->across ? b->rows : 0; i < b->lanes; i++) {
+        t->kind[i] = TARGET_IGNORED;
+        t->label[i] = 0;
+        t->label_weight[i] = t->sample_weight[i] = 0;
+    }
+    t->any_dense = t->any_ignored = 0;
     if (job->labels.data != NULL) {
-        for (size_t i = 0; i < b->rows; i++) read_label(job, b->sample + i, i, t);
+        read_labels(job, b, t);
         if (!t->any_dense) return;
         smooth_labels(job, b, s, t);
         b->y = s->y;
