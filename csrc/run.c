@@ -14,6 +14,8 @@ enum {
     WORTH_A_THREAD = 65536, /* elements: below this waking a thread costs more than it saves */
     ROWS_ACROSS = 16,       /* chunks of whole blocks, where rows lie across the lanes */
     LONGEST_ACROSS = 512,   /* at most, classes side by side */
+    COLUMNS = 128,          /* chunks of whole groups of blocks, where samples lie side by side */
+    STREAMED = 1 << 22,     /* elements of an output that is written past the caches */
     CACHE_LINE = 64,
     SMALL_MEMORY = 16384
 };
@@ -42,7 +44,8 @@ static size_t chunk_samples(const struct fsm_job *job, size_t samples) {
     size_t chunk = CHUNK_ELEMENTS / job->classes + 1;
     const int classes_lie_along = job->input.classes == 4 || job->input.classes == 8;
     if (job->want_mean_grad) chunk = larger(chunk, smaller(MEAN_ROWS, samples / FEWEST_CHUNKS));
-    if (job->classes <= LONGEST_ACROSS || !classes_lie_along) chunk = round_up(chunk, ROWS_ACROSS);
+    if (!classes_lie_along) chunk = round_up(chunk, COLUMNS);
+    if (job->classes <= LONGEST_ACROSS) chunk = round_up(chunk, ROWS_ACROSS);
     return chunk;
 }
 
@@ -119,6 +122,7 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
     job->want_mean_grad = mean_grad != NULL;
     job->rows_end_in_a_loss = operation == FSM_OPERATION_log_softmax || operation == FSM_OPERATION_logsumexp ||
                               operation == FSM_OPERATION_cross_entropy || operation == FSM_OPERATION_grad_hess;
+    job->streams = run.samples * job->classes >= STREAMED && job->where.data == NULL;
     job->chunk_samples = chunk_samples(job, run.samples);
     run.chunks = (run.samples + job->chunk_samples - 1) / job->chunk_samples;
     run.threads = run.samples * job->classes < WORTH_A_THREAD ? 1 : smaller(larger(threads, 1), run.chunks);

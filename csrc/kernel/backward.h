@@ -27,9 +27,11 @@ static ALWAYS_INLINE wide softmax_backward_step(const void *context, size_t offs
 
 static ALWAYS_INLINE void softmax_backward_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                                   int across) {
-    const struct scratch s = cut_scratch(job, memory);
+    const struct scratch all = cut_scratch(job, memory);
+    const size_t most = most_slots(job);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end, across);
+        struct block b = next_block(job, &range, sample, most, across);
+        const struct scratch s = slot_scratch(&all, &b);
         struct row_sums sums;
         real hi[LANES], lo[LANES];
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
@@ -41,7 +43,7 @@ static ALWAYS_INLINE void softmax_backward_blocks(const struct fsm_job *job, str
             lo[i] = (real)if_finite(hi[i], sums.hi[i] - hi[i] + sums.lo[i], 0);
         }
         const struct backward c = {b.x, b.y, NULL, row_values(&b, hi), row_values(&b, lo)};
-        transform(&b, softmax_backward_step, &c, b.e);
+        finish(job, &job->out, &b, softmax_backward_step, &c, b.e);
         close_output(job, &job->out, &b, b.e, 0);
         sample += b.rows;
     }
@@ -64,9 +66,11 @@ static ALWAYS_INLINE wide log_softmax_backward_step(const void *context, size_t 
 
 static ALWAYS_INLINE void log_softmax_backward_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                                       int across) {
-    const struct scratch s = cut_scratch(job, memory);
+    const struct scratch all = cut_scratch(job, memory);
+    const size_t most = most_slots(job);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end, across);
+        struct block b = next_block(job, &range, sample, most, across);
+        const struct scratch s = slot_scratch(&all, &b);
         struct row_sums sums;
         real shift[LANES], n[LANES];
         struct factors factors;
@@ -88,7 +92,7 @@ static ALWAYS_INLINE void log_softmax_backward_blocks(const struct fsm_job *job,
         set_factors(&factors, b.lanes, &sums);
         const struct log_backward c = {
             b.x, b.y, shifts, row_values(&b, factors.power), row_values(&b, factors.hi), row_values(&b, factors.lo)};
-        transform(&b, log_softmax_backward_step, &c, b.e);
+        finish(job, &job->out, &b, log_softmax_backward_step, &c, b.e);
         close_output(job, &job->out, &b, b.e, 0);
         sample += b.rows;
     }

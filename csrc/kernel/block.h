@@ -16,6 +16,8 @@ struct block {
     size_t rows;   /* rows that exist: 1, or up to LANES */
     size_t lanes;  /* entries in the arrays of row values: 1 or LANES */
     size_t sample; /* number of the first row's sample */
+    size_t slot;   /* number of the block in its group, of which the `slots` first share their walks through memory */
+    size_t slots;
     int across;
 };
 
@@ -76,6 +78,19 @@ static ALWAYS_INLINE void transform(const struct block *b, transform_step *step,
     size_t full = b->count / LANES, tail = b->count % LANES;
     for (size_t i = 0; i < full; i++) w_store(out + i * LANES, step(context, i * LANES, LANES));
     if (tail) w_store_tail(out + full * LANES, tail, step(context, full * LANES, tail));
+}
+
+/* The same to memory that is not to be read again soon: a line at a time, past the caches. */
+static ALWAYS_INLINE void transform_streaming(const struct block *b, transform_step *step, const void *context,
+                                              real *out) {
+    const size_t misaligned = (uintptr_t)out % 64 / sizeof(real);
+    size_t i = 0;
+    if (misaligned != 0) {
+        i = b->count < LANES - misaligned ? b->count : LANES - misaligned;
+        w_store_tail(out, i, step(context, 0, i));
+    }
+    for (; i + LANES <= b->count; i += LANES) w_stream(out + i, step(context, i, LANES));
+    if (i < b->count) w_store_tail(out + i, b->count - i, step(context, i, b->count - i));
 }
 
 /* The largest and the second largest value of each lane so far. */

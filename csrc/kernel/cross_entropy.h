@@ -26,16 +26,18 @@ static inline struct fsm_loss close_losses(struct loss_sums *sums) {
 
 static ALWAYS_INLINE void cross_entropy_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                                int across) {
-    const struct scratch s = cut_scratch(job, memory);
+    const struct scratch all = cut_scratch(job, memory);
+    const size_t most = most_slots(job);
     struct loss_sums losses = {0};
     struct mean_sums mean;
     const int want_grad = job->out.data != NULL, want_loss = job->want_loss;
     const int want_gradients = want_grad || job->want_mean_grad;
     mean.waiting = 0;
-    prepare_targets(job, &s);
-    if (job->want_mean_grad) open_mean(job, &range, &s, across, &mean);
+    prepare_targets(job, &all);
+    if (job->want_mean_grad) open_mean(job, &range, &all, across, &mean);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end, across);
+        struct block b = next_block(job, &range, sample, most, across);
+        const struct scratch s = slot_scratch(&all, &b);
         struct targets t;
         struct peaks p;
         struct dense_sums d;
@@ -48,7 +50,7 @@ static ALWAYS_INLINE void cross_entropy_blocks(const struct fsm_job *job, struct
             store_real(sample_address(job, &job->losses, sample + i), job->storage, r.loss[i]);
         if (job->want_mean_grad) add_to_mean(&b, &t, &r, want_grad, &mean);
         if (want_grad) {
-            write_gradient(&b, &t, &r);
+            write_gradient(job, &b, &t, &r);
             close_output(job, &job->out, &b, b.e, 0);
         }
         sample += b.rows;

@@ -164,16 +164,23 @@ static ALWAYS_INLINE wide gradient_step(const void *context, size_t offset, size
     return w_fnma(load_lanes(c->y + offset, lanes, 0), c->target, share);
 }
 
-/* b->e from exponentials to the gradient. */
-static ALWAYS_INLINE void write_gradient(const struct block *b, const struct targets *t,
+/* In each row, the value of the class that is treated apart, after `finish`. */
+static ALWAYS_INLINE void put_apart(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                    const size_t *at, const real *apart, real *values) {
+    if (!b->across && streams_along(job, view)) values = (real *)sample_address(job, view, b->sample);
+    for (size_t i = 0; i < b->lanes; i++) values[at[i] * b->lanes + i] = apart[i];
+}
+
+/* From exponentials to the gradient. */
+static ALWAYS_INLINE void write_gradient(const struct fsm_job *job, const struct block *b, const struct targets *t,
                                          const struct row_results *r) {
     if (t->any_dense) {
         take_powers(b, &r->probability);
         const struct gradient c = {b->e, b->y, row_values(b, r->probability.hi), row_values(b, r->probability.lo),
                                    row_values(b, r->target)};
-        transform(b, gradient_step, &c, b->e);
+        finish(job, &job->out, b, gradient_step, &c, b->e);
     } else {
-        scale_rows(b, &r->probability);
+        scale_rows(job, b, &r->probability);
     }
-    for (size_t i = 0; i < b->lanes; i++) b->e[r->at[i] * b->lanes + i] = r->apart[i];
+    put_apart(job, &job->out, b, r->at, r->apart, b->e);
 }

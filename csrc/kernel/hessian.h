@@ -48,16 +48,18 @@ static ALWAYS_INLINE void write_hessian(const struct fsm_job *job, const struct 
                               row_values(b, scaled.hi),
                               row_values(b, scaled.lo),
                               w_set1(least)};
-    transform(b, hessian_step, &c, out);
-    for (size_t i = 0; i < b->lanes; i++) out[p->at[i] * b->lanes + i] = apart[i];
+    finish(job, &job->hess, b, hessian_step, &c, out);
+    put_apart(job, &job->hess, b, p->at, apart, out);
 }
 
 static ALWAYS_INLINE void grad_hess_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                            int across) {
-    const struct scratch s = cut_scratch(job, memory);
-    prepare_targets(job, &s);
+    const struct scratch all = cut_scratch(job, memory);
+    const size_t most = most_slots(job);
+    prepare_targets(job, &all);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end, across);
+        struct block b = next_block(job, &range, sample, most, across);
+        const struct scratch s = slot_scratch(&all, &b);
         struct targets t;
         struct peaks p;
         struct dense_sums d;
@@ -68,7 +70,7 @@ static ALWAYS_INLINE void grad_hess_blocks(const struct fsm_job *job, struct fsm
         real *hess = open_output(job, &job->hess, &b, s.x); /* the input is not read any more */
         write_hessian(job, &b, &t, &p, &d, hess);
         close_output(job, &job->hess, &b, hess, 0);
-        write_gradient(&b, &t, &r);
+        write_gradient(job, &b, &t, &r);
         close_output(job, &job->out, &b, b.e, 0);
         sample += b.rows;
     }

@@ -150,12 +150,37 @@ static inline void drop_classes(const struct fsm_job *job, size_t sample, real *
         if (!*keep) row[k * step] = value;
 }
 
+enum { AHEAD = 8 };
+
+/* The columns of a group of blocks, to slots of `count` values each and back, the whole width of the group at once:
+   where the classes are far apart, each step to the next is a page of its own. */
+static inline void copy_columns(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                real *slots) {
+    const char *p = sample_address(job, view, b->sample);
+    for (size_t k = 0; k < job->classes; k++, p += view->classes)
+        for (size_t i = 0; i < b->slots; i++) {
+            const real *line = (const real *)p + i * LANES;
+            prefetch(p + AHEAD * view->classes + (ptrdiff_t)(i * LANES * sizeof(real)));
+            w_store(slots + i * b->count + k * LANES, w_load(line));
+        }
+}
+
+static inline void copy_to_columns(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                   const real *slots) {
+    char *p = sample_address(job, view, b->sample - b->slot * LANES);
+    const int streams = job->streams && ((uintptr_t)p | (size_t)view->classes) % 64 == 0;
+    for (size_t k = 0; k < job->classes; k++, p += view->classes)
+        for (size_t i = 0; i < b->slots; i++)
+            if (streams)
+                w_stream((real *)p + i * LANES, w_load(slots + i * b->count + k * LANES));
+            else
+                w_store((real *)p + i * LANES, w_load(slots + i * b->count + k * LANES));
+}
+
 static inline void copy_view(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                              real *scratch, int masked, real dropped) {
     if (b->across && samples_lie_along(job, view, b)) {
-        const char *p = sample_address(job, view, b->sample);
-        for (size_t k = 0; k < job->classes; k++, p += view->classes)
-            memcpy(scratch + k * LANES, p, LANES * sizeof(real));
+        if (b->slot == 0) copy_columns(job, view, b, scratch);
     } else if (rows_turn_in_squares(job, view, b)) {
         const char *rows = sample_address(job, view, b->sample);
         if (storage_bytes(job->storage) == sizeof(real))
@@ -186,10 +211,15 @@ static ALWAYS_INLINE const real *open_view(const struct fsm_job *job, const stru
     return scratch;
 }
 
-/* Where a block computes what goes to a view: there itself if its rows lie along the lanes, else in `scratch`. */
+static ALWAYS_INLINE int streams_along(const struct fsm_job *job, const struct fsm_view *view) {
+    return job->streams && lies_along(job, view);
+}
+
+/* Where a block computes what goes to a view: there itself if its rows lie along the lanes, else, or where it is to
+   be streamed there at the end, in `scratch`. */
 static ALWAYS_INLINE real *open_output(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                        real *scratch) {
-    if (!b->across && view->data != NULL && lies_along(job, view))
+    if (!b->across && view->data != NULL && lies_along(job, view) && !job->streams)
         return (real *)sample_address(job, view, b->sample);
     return scratch;
 }
@@ -200,9 +230,7 @@ static inline void copy_to_view(const struct fsm_job *job, const struct fsm_view
         for (size_t i = 0; i < b->rows; i++) drop_classes(job, b->sample + i, values + i, b->lanes, dropped);
     if (!b->across && lies_along(job, view)) return;
     if (b->across && samples_lie_along(job, view, b)) {
-        char *p = sample_address(job, view, b->sample);
-        for (size_t k = 0; k < job->classes; k++, p += view->classes)
-            memcpy(p, values + k * LANES, LANES * sizeof(real));
+        if (b->slot == b->slots - 1) copy_to_columns(job, view, b, values - b->slot * b->count);
         return;
     }
     if (rows_turn_in_squares(job, view, b)) {
@@ -241,13 +269,34 @@ static inline int goes_across(const struct fsm_job *job) {
            job->classes <= INT32_MAX; /* a lane holds the number of a class */
 }
 
-static ALWAYS_INLINE struct block next_block(const struct fsm_job *job, size_t sample, size_t end, int across) {
+/* Blocks to a group: where a view's samples lie side by side. */
+enum { GROUP = 8, FEW_CLASSES = 64 };
+static inline size_t most_slots(const struct fsm_job *job) {
+    const ptrdiff_t side_by_side = sizeof(real);
+    const int columns = job->input.inner == side_by_side || job->other.inner == side_by_side ||
+                        job->out.inner == side_by_side || job->hess.inner == side_by_side;
+    return columns && goes_across(job) && job->classes > FEW_CLASSES && job->inner >= GROUP * LANES ? GROUP : 1;
+}
+
+static inline void find_slot(const struct fsm_job *job, const struct fsm_range *range, size_t most, struct block *b) {
+    const size_t number = (b->sample - range->begin) / LANES % most;
+    const size_t first = b->sample - number * LANES, samples = range->end - first;
+    const size_t slots = samples / LANES < most ? samples / LANES : most;
+    const int whole = (range->begin - b->sample) % LANES == 0 && first % job->inner + slots * LANES <= job->inner;
+    b->slot = whole && number < slots ? number : 0;
+    b->slots = whole && number < slots ? slots : 1;
+}
+
+static ALWAYS_INLINE struct block next_block(const struct fsm_job *job, const struct fsm_range *range, size_t sample,
+                                             size_t most_in_group, int across) {
     struct block b = {0};
     b.across = across;
     b.classes = job->classes;
     b.lanes = b.across ? LANES : 1;
     b.count = job->classes * b.lanes;
     b.sample = sample;
-    b.rows = end - sample < b.lanes ? end - sample : b.lanes;
+    b.rows = range->end - sample < b.lanes ? range->end - sample : b.lanes;
+    b.slots = 1;
+    if (across && most_in_group > 1) find_slot(job, range, most_in_group, &b);
     return b;
 }

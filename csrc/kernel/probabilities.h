@@ -2,9 +2,11 @@
 
 static ALWAYS_INLINE void softmax_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                          int across) {
-    const struct scratch s = cut_scratch(job, memory);
+    const struct scratch all = cut_scratch(job, memory);
+    const size_t most = most_slots(job);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end, across);
+        struct block b = next_block(job, &range, sample, most, across);
+        const struct scratch s = slot_scratch(&all, &b);
         real maxima[LANES];
         struct row_sums sums;
         struct factors factors;
@@ -19,7 +21,7 @@ static ALWAYS_INLINE void softmax_blocks(const struct fsm_job *job, struct fsm_r
             set_row_sum(&sums, i, sum_quotient(one, row_sum(&sums, i)));
         }
         set_factors(&factors, b.lanes, &sums);
-        scale_rows(&b, &factors);
+        scale_rows(job, &b, &factors);
         close_output(job, &job->out, &b, b.e, 0);
         sample += b.rows;
     }
@@ -39,9 +41,11 @@ static ALWAYS_INLINE wide log_step(const void *context, size_t offset, size_t la
 /* (x - M) - log(1 + rest / top): two terms of one sign. */
 static ALWAYS_INLINE void log_softmax_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                              int across) {
-    const struct scratch s = cut_scratch(job, memory);
+    const struct scratch all = cut_scratch(job, memory);
+    const size_t most = most_slots(job);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end, across);
+        struct block b = next_block(job, &range, sample, most, across);
+        const struct scratch s = slot_scratch(&all, &b);
         struct peaks peaks;
         real log_rest[LANES];
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
@@ -50,7 +54,7 @@ static ALWAYS_INLINE void log_softmax_blocks(const struct fsm_job *job, struct f
         sum_rest(&b, &peaks, 0);
         for (size_t i = 0; i < b.lanes; i++) log_rest[i] = (real)log_of_rest(&peaks, i);
         const struct log_scaling c = {b.x, row_values(&b, peaks.maximum), row_values(&b, log_rest)};
-        transform(&b, log_step, &c, b.e);
+        finish(job, &job->out, &b, log_step, &c, b.e);
         close_output(job, &job->out, &b, b.e, -(real)INFINITY);
         sample += b.rows;
     }
@@ -66,9 +70,11 @@ static inline double infinite_logsumexp(const struct block *b, size_t row, real 
 
 static ALWAYS_INLINE void logsumexp_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                            int across) {
-    const struct scratch s = cut_scratch(job, memory);
+    const struct scratch all = cut_scratch(job, memory);
+    const size_t most = most_slots(job);
     for (size_t sample = range.begin; sample < range.end;) {
-        struct block b = next_block(job, sample, range.end, across);
+        struct block b = next_block(job, &range, sample, most, across);
+        const struct scratch s = slot_scratch(&all, &b);
         struct peaks peaks;
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         find_peaks(&b, &peaks);

@@ -10,9 +10,11 @@
 #if defined(_MSC_VER)
 #define ALWAYS_INLINE __forceinline
 #define NEVER_INLINE __declspec(noinline)
+#define prefetch(address) ((void)(address))
 #else
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NEVER_INLINE __attribute__((noinline))
+#define prefetch(address) __builtin_prefetch(address)
 #endif
 
 #if FSM_REAL_BITS == 32

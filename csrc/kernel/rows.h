@@ -22,8 +22,9 @@ static inline size_t row_pitch(size_t classes) { return (classes + LANES - 1) / 
 static inline struct scratch_layout scratch_layout(const struct fsm_job *job) {
     const int across = goes_across(job);
     const size_t count = job->classes * (across ? LANES : 1);
-    const size_t waiting = job->want_mean_grad && !across ? WAITING * row_pitch(count) : count;
-    return (struct scratch_layout){in_lines(count * sizeof(real)), in_lines(waiting * sizeof(real)),
+    const size_t values = most_slots(job) * count;
+    const size_t exponentials = job->want_mean_grad && !across ? WAITING * row_pitch(count) : values;
+    return (struct scratch_layout){in_lines(values * sizeof(real)), in_lines(exponentials * sizeof(real)),
                                    in_lines(job->classes * sizeof(real)),
                                    job->want_mean_grad && across ? in_lines(count * sizeof(double)) : 0};
 }
@@ -40,6 +41,15 @@ static inline struct scratch cut_scratch(const struct fsm_job *job, void *memory
         .mean_hi = (double *)sums,
         .mean_lo = (double *)(sums + n.sums),
     };
+}
+
+/* A block's part of it, by its slot. */
+static ALWAYS_INLINE struct scratch slot_scratch(const struct scratch *all, const struct block *b) {
+    struct scratch s = *all;
+    s.x += b->slot * b->count;
+    s.e += b->slot * b->count;
+    s.y += b->slot * b->count;
+    return s;
 }
 
 /* The shifted exponential of one value a row, to twice the precision. */
@@ -151,9 +161,19 @@ static ALWAYS_INLINE void take_powers(const struct block *b, const struct factor
     transform(b, power_step, &powers, b->e);
 }
 
-/* b->e times its row's factor, in place. */
-static ALWAYS_INLINE void scale_rows(const struct block *b, const struct factors *f) {
+/* The last transform of a block, to what open_output gave for the view, or past it to the view where it is streamed.
+ */
+static ALWAYS_INLINE void finish(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                 transform_step *step, const void *context, real *values) {
+    if (!b->across && streams_along(job, view))
+        transform_streaming(b, step, context, (real *)sample_address(job, view, b->sample));
+    else
+        transform(b, step, context, values);
+}
+
+/* b->e times its row's factor. */
+static ALWAYS_INLINE void scale_rows(const struct fsm_job *job, const struct block *b, const struct factors *f) {
     take_powers(b, f);
     const struct scaling c = {b->e, row_values(b, f->hi), row_values(b, f->lo)};
-    transform(b, scaling_step, &c, b->e);
+    finish(job, &job->out, b, scaling_step, &c, b->e);
 }

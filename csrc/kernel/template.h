@@ -28,6 +28,7 @@
             name##_blocks(job, range, memory, 1);                                                                    \
         else                                                                                                         \
             name##_blocks(job, range, memory, 0);                                                                    \
+        if (job->streams) end_streaming();                                                                           \
     }
 
 #include "probabilities.h"

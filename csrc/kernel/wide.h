@@ -20,6 +20,10 @@ static ALWAYS_INLINE wide w_load(const real *p) {
 static ALWAYS_INLINE void w_store(real *p, wide a) {
     for (int i = 0; i < REGISTERS; i++) v_store(p + i * NATIVE, a.r[i]);
 }
+/* Past the caches; p is a multiple of 64 bytes. */
+static ALWAYS_INLINE void w_stream(real *p, wide a) {
+    for (int i = 0; i < REGISTERS; i++) v_stream(p + i * NATIVE, a.r[i]);
+}
 
 /* The first `count` lanes from memory, `fill` in the others; nothing is touched beyond them. */
 static ALWAYS_INLINE wide w_load_tail(const real *p, size_t count, real fill) {

@@ -4,6 +4,8 @@
 #include "real.h"
 
 #define HAS_FUSED_MULTIPLY_ADD 1
+/* Streamed stores are seen by others after this. */
+static ALWAYS_INLINE void end_streaming(void) { _mm_sfence(); }
 enum { NATIVE = LANES / 2 };
 
 #if FSM_REAL_BITS == 32
@@ -12,6 +14,7 @@ typedef __m256 v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return _mm256_loadu_ps(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { _mm256_storeu_ps(p, a); }
+static ALWAYS_INLINE void v_stream(real *p, v a) { _mm256_stream_ps(p, a); }
 static ALWAYS_INLINE __m256i first_lanes(size_t count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -109,6 +112,7 @@ typedef __m256d v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return _mm256_loadu_pd(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { _mm256_storeu_pd(p, a); }
+static ALWAYS_INLINE void v_stream(real *p, v a) { _mm256_stream_pd(p, a); }
 static ALWAYS_INLINE __m256i first_lanes(size_t count) {
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)count), _mm256_setr_epi64x(0, 1, 2, 3));
 }

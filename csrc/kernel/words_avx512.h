@@ -4,6 +4,8 @@
 #include "real.h"
 
 #define HAS_FUSED_MULTIPLY_ADD 1
+/* Streamed stores are seen by others after this. */
+static ALWAYS_INLINE void end_streaming(void) { _mm_sfence(); }
 enum { NATIVE = LANES };
 
 #if FSM_REAL_BITS == 32
@@ -12,6 +14,7 @@ typedef __m512 v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return _mm512_loadu_ps(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { _mm512_storeu_ps(p, a); }
+static ALWAYS_INLINE void v_stream(real *p, v a) { _mm512_stream_ps(p, a); }
 static ALWAYS_INLINE v v_load_some(const real *p, size_t count, v fill) {
     return _mm512_mask_loadu_ps(fill, (__mmask16)((1u << count) - 1), p);
 }
@@ -111,6 +114,7 @@ typedef __m512d v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return _mm512_loadu_pd(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { _mm512_storeu_pd(p, a); }
+static ALWAYS_INLINE void v_stream(real *p, v a) { _mm512_stream_pd(p, a); }
 static ALWAYS_INLINE v v_load_some(const real *p, size_t count, v fill) {
     return _mm512_mask_loadu_pd(fill, (__mmask8)((1u << count) - 1), p);
 }

@@ -4,6 +4,7 @@
 #include "real.h"
 
 #define HAS_FUSED_MULTIPLY_ADD 1
+static ALWAYS_INLINE void end_streaming(void) {}
 enum { NATIVE = LANES / 4 };
 
 #if FSM_REAL_BITS == 32
@@ -12,6 +13,7 @@ typedef float32x4_t v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return vld1q_f32(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { vst1q_f32(p, a); }
+static ALWAYS_INLINE void v_stream(real *p, v a) { vst1q_f32(p, a); }
 static ALWAYS_INLINE v v_set1(real x) { return vdupq_n_f32(x); }
 static ALWAYS_INLINE v v_index(real_bits i) { return vreinterpretq_f32_s32(vdupq_n_s32(i)); }
 static ALWAYS_INLINE v v_add(v a, v b) { return vaddq_f32(a, b); }
@@ -99,6 +101,7 @@ typedef float64x2_t v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return vld1q_f64(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { vst1q_f64(p, a); }
+static ALWAYS_INLINE void v_stream(real *p, v a) { vst1q_f64(p, a); }
 static ALWAYS_INLINE v v_set1(real x) { return vdupq_n_f64(x); }
 static ALWAYS_INLINE v v_index(real_bits i) { return vreinterpretq_f64_s64(vdupq_n_s64(i)); }
 static ALWAYS_INLINE v v_add(v a, v b) { return vaddq_f64(a, b); }

@@ -4,6 +4,7 @@
 
 #include "real.h"
 
+static ALWAYS_INLINE void end_streaming(void) {}
 enum { NATIVE = 1 };
 
 typedef real v;
@@ -21,6 +22,7 @@ static ALWAYS_INLINE real_bits v_to_bits(v a) {
 
 static ALWAYS_INLINE v v_load(const real *p) { return *p; }
 static ALWAYS_INLINE void v_store(real *p, v a) { *p = a; }
+static ALWAYS_INLINE void v_stream(real *p, v a) { *p = a; }
 static ALWAYS_INLINE v v_set1(real x) { return x; }
 static ALWAYS_INLINE v v_index(real_bits i) { return v_from_bits(i); }
 static ALWAYS_INLINE v v_add(v a, v b) { return a + b; }

@@ -4,6 +4,8 @@
 #include "real.h"
 
 #define HAS_FUSED_MULTIPLY_ADD 0
+/* Streamed stores are seen by others after this. */
+static ALWAYS_INLINE void end_streaming(void) { _mm_sfence(); }
 enum { NATIVE = LANES / 4 };
 
 #if FSM_REAL_BITS == 32
@@ -12,6 +14,7 @@ typedef __m128 v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return _mm_loadu_ps(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { _mm_storeu_ps(p, a); }
+static ALWAYS_INLINE void v_stream(real *p, v a) { _mm_stream_ps(p, a); }
 static ALWAYS_INLINE v v_set1(real x) { return _mm_set1_ps(x); }
 static ALWAYS_INLINE v v_index(real_bits i) { return _mm_castsi128_ps(_mm_set1_epi32(i)); }
 static ALWAYS_INLINE v v_add(v a, v b) { return _mm_add_ps(a, b); }
@@ -117,6 +120,7 @@ typedef __m128d v;
 
 static ALWAYS_INLINE v v_load(const real *p) { return _mm_loadu_pd(p); }
 static ALWAYS_INLINE void v_store(real *p, v a) { _mm_storeu_pd(p, a); }
+static ALWAYS_INLINE void v_stream(real *p, v a) { _mm_stream_pd(p, a); }
 static ALWAYS_INLINE v v_set1(real x) { return _mm_set1_pd(x); }
 static ALWAYS_INLINE v v_index(real_bits i) { return _mm_castsi128_pd(_mm_set1_epi64x(i)); }
 static ALWAYS_INLINE v v_add(v a, v b) { return _mm_add_pd(a, b); }
