@@ -156,25 +156,33 @@ enum { AHEAD = 8 };
    where the classes are far apart, each step to the next is a page of its own. */
 static inline void copy_columns(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                 real *slots) {
+    const size_t count = b->count, in_group = b->slots, classes = job->classes;
+    const ptrdiff_t stride = view->classes;
     const char *p = sample_address(job, view, b->sample);
-    for (size_t k = 0; k < job->classes; k++, p += view->classes)
-        for (size_t i = 0; i < b->slots; i++) {
-            const real *line = (const real *)p + i * LANES;
-            prefetch(p + AHEAD * view->classes + (ptrdiff_t)(i * LANES * sizeof(real)));
-            w_store(slots + i * b->count + k * LANES, w_load(line));
-        }
+    for (size_t k = 0; k < classes; k++, p += stride) {
+        const char *ahead = p + (k + AHEAD < classes ? AHEAD * stride : 0);
+        for (size_t i = 0; i < in_group; i++) prefetch(ahead + i * LANES * sizeof(real));
+        for (size_t i = 0; i < in_group; i++)
+            w_store(slots + i * count + k * LANES, w_load((const real *)p + i * LANES));
+    }
 }
 
 static inline void copy_to_columns(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                    const real *slots) {
+    const size_t count = b->count, in_group = b->slots, classes = job->classes;
+    const ptrdiff_t stride = view->classes;
     char *p = sample_address(job, view, b->sample - b->slot * LANES);
-    const int streams = job->streams && ((uintptr_t)p | (size_t)view->classes) % 64 == 0;
-    for (size_t k = 0; k < job->classes; k++, p += view->classes)
-        for (size_t i = 0; i < b->slots; i++)
+    const int streams = job->streams && ((uintptr_t)p | (size_t)stride) % 64 == 0;
+    for (size_t k = 0; k < classes; k++, p += stride) {
+        prefetch(p + (k + AHEAD < classes ? AHEAD * stride : 0));
+        for (size_t i = 0; i < in_group; i++) {
+            const wide values = w_load(slots + i * count + k * LANES);
             if (streams)
-                w_stream((real *)p + i * LANES, w_load(slots + i * b->count + k * LANES));
+                w_stream((real *)p + i * LANES, values);
             else
-                w_store((real *)p + i * LANES, w_load(slots + i * b->count + k * LANES));
+                w_store((real *)p + i * LANES, values);
+        }
+    }
 }
 
 static inline void copy_view(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
