@@ -12,10 +12,12 @@ depend on a compiler that sees the vectors in a scalar loop. What surrounds them
 
 And the kernels, each on what stands above it:
 
-    real            the constants of float32 and float64
+    powers, real    the constants of float32 and float64
     sums            numbers kept to twice the precision
     exponential     the shifted exponential
     block           what a kernel works on at a time, along and across the lanes
+    exponential_sums
+                    sums of exponentials on a grid
     pack            between arrays at any strides and blocks
     rows            maxima, shifted exponentials and their sums, scaling
     probabilities   softmax, log_softmax, logsumexp

@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import NO_VECTOR, accumulate, row_maxima, transform
+from .block import accumulate, row_maxima, take_first, transform
 from .compilation import Kernel, jitted
-from .exponential import shift_for, shifted_exp
+from .exponential import find_shifts, shifted_exp
 from .job import CHUNKS, ArrayJob, array_type, goes_across, next_range, no_view, shape_of, view_of
 from .memory import keep, load_as_many, load_lanes, store
 from .pack import close_output, next_block, open_output, open_view
-from .real import headroom, lanes_of
+from .real import headroom, lanes_of, power_factor
 from .rows import cut_scratch, factors_of, scratch_bytes
-from .staging import Bool, Int, Pointer, Wide, staged
+from .staging import Int, Pointer, Wide, staged
 from .sums import Sum, acc_add, acc_add_product, mul_pair, sum_times
-from .words import is_finite, select, splat, to_float64, to_real
+from .words import is_finite, select, to_float64, to_real
 
 __all__ = ["LOG_SOFTMAX_BACKWARD", "SOFTMAX_BACKWARD"]
 
@@ -35,15 +35,14 @@ class Inputs(NamedTuple):
 
 
 @staged
-def product_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
+def product_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
     g = load_lanes(c.g, offset, lanes, 0)
     return acc_add_product(acc, g, load_lanes(c.output, offset, lanes, 0))
 
 
 @staged
-def sum_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
-    g = load_lanes(c.g, offset, lanes, 0)
-    return acc_add(acc, g, splat(g, 0))
+def sum_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
+    return acc_add(acc, load_lanes(c.g, offset, lanes, 0))
 
 
 # --- softmax ---------------------------------------------------------------------------------
@@ -78,7 +77,7 @@ def softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
         g = open_view(job.shape, job.input, b, s.x, no_view(s), 0.0)
         p = open_view(job.shape, job.other, b, s.y, no_view(s), 0.0)
         e = open_output(job.shape, job.out, b, s.e)
-        total = accumulate(b, s.partial, product_step, Inputs(g, p), NO_VECTOR)
+        total = accumulate(b, s.partial, product_step, Inputs(g, p))
         transform(b, softmax_backward_step, backward_of(g, p, total), e)
         close_output(job.shape, job.out, b, e, no_view(s), 0.0)
         sample += b.rows
@@ -99,14 +98,14 @@ class LogBackward(NamedTuple):
 @staged
 def log_softmax_backward_step(c: Any, offset: Int, lanes: Int) -> Wide:
     """g - e^output sum g"""
-    e, _ = shifted_exp(load_lanes(c.output, offset, lanes, -np.inf), c.shift)
+    e = shifted_exp(load_lanes(c.output, offset, lanes, -np.inf), c.shift).e
     return load_lanes(c.g, offset, lanes, 0) - mul_pair(e * c.power, c.hi, c.lo)
 
 
 @staged
 def store_shift(s: Any, shift: Any) -> None:
     store(s.doubles, 0, to_float64(shift.shift))
-    store(s.doubles2, 0, shift.exponent - headroom(s.x))
+    store(s.doubles2, 0, to_float64(shift.n))
 
 
 @staged
@@ -118,11 +117,12 @@ def scaled_sum(s: Any, total: Any) -> Sum:
 def unscaled(b: Any, s: Any, shift: Any, total: Any) -> Any:
     """The sum times what makes up for the shift.
 
-    The exponentials come times 2^(headroom - N) e^-shift.
+    The exponentials come times power_factor 2^(headroom - N) e^-shift.
     """
     store_shift(s, shift)
     for i in range(lanes_of(s.x)):
-        s.doubles[i] = math.ldexp(math.exp(s.doubles[i]), int(s.doubles2[i]))
+        scale = math.exp(s.doubles[i]) / power_factor(s.x)
+        s.doubles[i] = math.ldexp(scale, int(s.doubles2[i]) - headroom(s.x))
     return scaled_sum(s, total)
 
 
@@ -134,8 +134,9 @@ def log_softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
         output = open_view(job.shape, job.other, b, s.y, no_view(s), 0.0)
         g = open_view(job.shape, job.input, b, s.x, no_view(s), 0.0)
         e = open_output(job.shape, job.out, b, s.e)
-        shift = shift_for(row_maxima(b, output))
-        total = accumulate(b, s.partial, sum_step, Inputs(g, output), NO_VECTOR)
+        m = row_maxima(b, output, take_first).first
+        shift = find_shifts(m, m)
+        total = accumulate(b, s.partial, sum_step, Inputs(g, output))
         f = factors_of(s, unscaled(b, s, shift, total))
         c = LogBackward(g, output, shift, f.power, f.hi, f.lo)
         transform(b, log_softmax_backward_step, c, e)

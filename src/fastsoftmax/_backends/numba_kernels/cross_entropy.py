@@ -26,7 +26,7 @@ from .rows import cut_scratch, scratch_bytes
 from .staging import Int, Pointer, Wide, staged
 from .sums import Sum, fold_sum, sum_into
 from .targets import prepare_targets
-from .words import select
+from .words import first_lane, select
 
 __all__ = ["CROSS_ENTROPY"]
 
@@ -81,7 +81,7 @@ def add_to_mean(b: Any, e: Pointer, mean: Any) -> None:
 @staged
 def mean_of(like: Pointer, mean: Any, index: Int) -> Sum:
     sums = Sum(load_as_many(like, mean.hi, index), load_as_many(like, mean.lo, index))
-    return fold_sum(like, sums)
+    return Sum(*map(first_lane, fold_sum(sums)))
 
 
 @jitted
@@ -127,7 +127,7 @@ def cross_entropy_rows(job: Any, begin: int, end: int, s: Any, mean: Any) -> Any
         if job.out.exists:
             close_output(job.shape, job.out, b, e, no_view(s), 0.0)
         sample += b.rows
-    return close_losses(s.x, losses)
+    return close_losses(losses)
 
 
 @staged

@@ -8,12 +8,12 @@ import numpy as np
 
 from .block import row_values, transform
 from .compilation import Kernel, jitted
-from .gradients import put, work_rows, write_gradient
+from .gradients import work_rows, write_gradient
 from .job import CHUNKS, array_type, next_range, no_view, open_target_job, target_types
 from .memory import keep, load_lanes
 from .numba_api import types
 from .pack import close_output, next_block, open_output, open_view
-from .rows import cut_scratch, factors_of, scratch_bytes, sum_of_all
+from .rows import cut_scratch, factors_of, put, scratch_bytes, sum_of_all
 from .staging import Int, Number, Pointer, Wide, staged
 from .sums import Sum, mul_pair, sum_quotient, sum_value
 from .targets import is_dense, prepare_targets

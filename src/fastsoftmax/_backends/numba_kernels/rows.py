@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import NO_VECTOR, Partial, accumulate, row_argmaxima, skip_lanes, transform
+from .block import Partial, row_argmaxima, row_maxima, row_values, take_two, transform
 from .compilation import jitted
-from .exponential import shift_for, shifted_exp
+from .exponential import find_shifts, shifted_exp
+from .exponential_sums import sum_exponentials_but
 from .memory import (
     aligned,
     as_float64,
@@ -20,7 +21,6 @@ from .memory import (
     load_lanes,
     offset_bytes,
     store,
-    store_lanes,
 )
 from .real import (
     exponent_bias,
@@ -32,15 +32,22 @@ from .real import (
     smallest_exponent,
 )
 from .staging import Bool, Int, Pointer, Wide, staged
-from .sums import Sum, acc_add, mul_pair, sum_log1p, sum_plus, sum_quotient
+from .sums import (
+    Sum,
+    mul_pair,
+    sum_log1p,
+    sum_of,
+    sum_plus,
+    sum_quotient,
+    sum_value,
+    sum_zero,
+)
 from .words import (
     absolute,
     any_lane,
     is_finite,
     select,
     splat,
-    splat_bool,
-    splat_index,
     to_float64,
     to_real,
 )
@@ -54,10 +61,12 @@ __all__ = [
     "factors_of",
     "find_peaks",
     "log_of_rest",
+    "pick",
+    "put",
     "scale_rows",
     "scratch_bytes",
-    "sum_exponentials",
     "sum_of_all",
+    "sum_rest",
     "take_powers",
 ]
 
@@ -94,7 +103,7 @@ SLOT = 128
 """Bytes of row values: LANES float64 of the float32 kernels, which have most."""
 SLOTS = 8
 PARTIAL_BYTES = 2048
-"""LANES vectors of LANES float64."""
+"""LANES vectors of LANES float64: those of the float32 kernels again."""
 
 
 def in_lines(size: Any) -> Any:
@@ -111,7 +120,7 @@ def scratch_lengths(job: Any) -> Any:
 @staged
 def scratch_bytes(job: Any, want_sums: Bool) -> Int:
     values, row, sums = scratch_lengths(job)
-    fixed = LINE + SLOTS * SLOT + 3 * PARTIAL_BYTES
+    fixed = LINE + SLOTS * SLOT + 2 * PARTIAL_BYTES
     return 3 * values + 2 * row + select(want_sums, 2 * sums, 0) + fixed
 
 
@@ -129,11 +138,12 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
     slots = cut(SLOTS, values.like(SLOT))
     kind, label, places = map(as_int64, slots[:3])
     label_weight, sample_weight, doubles, doubles2 = map(as_float64, slots[3:7])
-    hi, lo, residual = cut(3, values.like(PARTIAL_BYTES))
+    hi, lo = cut(2, values.like(PARTIAL_BYTES))
     x, e, y, target_row, class_weight = (as_like(p, like) for p in cut(3, values) + cut(2, row))
     mean_hi, mean_lo = map(as_float64, cut(2, sums))
     return Scratch(
-        partial=Partial(as_float64(hi), as_float64(lo), as_like(residual, like)),
+        # Sums of either kind are not on their way at the same time.
+        partial=Partial(as_float64(hi), as_float64(lo), as_like(hi, like), as_like(lo, like)),
         x=x,
         e=e,
         y=y,
@@ -155,44 +165,6 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
 # --- exponentials ----------------------------------------------------------------------------
 
 
-class Exponentials(NamedTuple):
-    """The exponentials of a block and their sums."""
-
-    x: Pointer
-    e: Pointer
-    shift: Any
-    skip: Wide
-
-
-def add_exponentials(
-    c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, keep: bool, acc: Any
-) -> Any:
-    e, residual = shifted_exp(load_lanes(c.x, offset, lanes, -np.inf), c.shift)
-    if keep:
-        store_lanes(c.e, offset, lanes, e)
-    skipped = (c.skip == splat_index(e, vector)) & splat_bool(e, special)
-    return acc_add(acc, select(skipped, 0, e), select(skipped, 0, residual))
-
-
-@staged
-def exponentials_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
-    return add_exponentials(c, offset, lanes, vector, special, True, acc)
-
-
-@staged
-def exponential_sum_step(
-    c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any
-) -> Any:
-    return add_exponentials(c, offset, lanes, vector, special, False, acc)
-
-
-@jitted
-def sum_exponentials(b: Any, s: Any, x: Pointer, e: Pointer, shift: Any) -> Any:
-    """Each row's sum of shifted exponentials, which go to `e`."""
-    c = Exponentials(x, e, shift, splat_index(x, -1))
-    return accumulate(b, s.partial, exponentials_step, c, NO_VECTOR)
-
-
 class Peaks(NamedTuple):
     """The largest class of each row and the sums apart from it.
 
@@ -210,23 +182,58 @@ class Peaks(NamedTuple):
 @staged
 def exponentials_of(values: Wide, shift: Any) -> Sum:
     """The shifted exponential of row values, to twice the precision."""
-    e, residual = shifted_exp(values, shift)
-    return Sum(to_float64(e), to_float64(residual))
+    e = shifted_exp(values, shift)
+    return sum_of(to_float64(e.power), to_float64(e.rest))
+
+
+@staged
+def peaks_at(tops: Any, at: Wide) -> Peaks:
+    shift = find_shifts(tops.first, tops.second)
+    return Peaks(tops.first, at, shift, exponentials_of(tops.first, shift), sum_zero(tops.first))
 
 
 @jitted
-def find_peaks(b: Any, s: Any, x: Pointer, m: Wide, e: Pointer, store: bool) -> Any:
-    """The peaks of rows with maxima m; the exponentials go to `e` where `store` says so."""
-    at = row_argmaxima(b, x, m)
-    shift = shift_for(m)
-    top = exponentials_of(m, shift)
-    skip, special = skip_lanes(b, x, at)
-    c = Exponentials(x, e, shift, skip)
-    if store:
-        rest = accumulate(b, s.partial, exponentials_step, c, special)
-    else:
-        rest = accumulate(b, s.partial, exponential_sum_step, c, special)
-    return Peaks(m, at, shift, top, rest)
+def find_peaks(b: Any, x: Pointer) -> Any:
+    """The peaks of rows but for `rest`, which sum_rest adds."""
+    tops = row_maxima(b, x, take_two)
+    return peaks_at(tops, row_argmaxima(b, x, tops.first))
+
+
+@staged
+def with_rest(p: Any, rest: Any) -> Any:
+    return p._replace(rest=rest)
+
+
+@staged
+def rounded_top(p: Any) -> Wide:
+    return to_real(p.maximum, sum_value(p.top))
+
+
+@jitted
+def sum_rest(b: Any, s: Any, x: Pointer, e: Pointer, p: Any, keep: bool) -> Any:
+    """The peaks with `rest`; the exponentials go to `e` if `keep` says so."""
+    rest = sum_exponentials_but(b, s.partial, x, e, p.shift, p.at, keep)
+    if keep:
+        put(b, s, p.at, rounded_top(p), e)
+    return with_rest(p, rest)
+
+
+@jitted
+def pick(b: Any, s: Any, values: Pointer, at: Wide) -> Wide:
+    """Each row's value at its class."""
+    store(s.places, 0, at)
+    for i in range(b.lanes):
+        s.reals[i] = values[s.places[i] * b.lanes + i]
+    return row_values(b, s.x, s.reals)
+
+
+@jitted
+def put(b: Any, s: Any, at: Wide, row: Wide, values: Pointer) -> None:
+    """Row values to each row's class."""
+    store(s.places, 0, at)
+    store(s.reals, 0, row)
+    for i in range(b.lanes):
+        values[s.places[i] * b.lanes + i] = s.reals[i]
 
 
 @staged

@@ -12,6 +12,7 @@ from .memory import load_as_many, store
 from .real import bits_of, lanes_of, product_scale
 from .staging import Int, Pointer, Wide, staged
 from .words import (
+    LINE_BITS,
     fma,
     fold_lanes,
     from_bits,
@@ -44,6 +45,7 @@ __all__ = [
     "sum_quotient",
     "sum_times",
     "sum_value",
+    "sum_zero",
 ]
 
 SPLITTER = float.fromhex("0x1.0000002p27")
@@ -89,15 +91,29 @@ def mul_pair(a: Wide, hi: Wide, lo: Wide) -> Wide:
 
 
 class Sum(NamedTuple):
-    """hi + lo."""
+    """hi + lo, one a row."""
 
     hi: Any
     lo: Any
 
 
+def is_plain(a: Wide) -> bool:
+    """Whether a row value of float64 belongs to rows of float32, of which there are more lanes.
+
+    float64 is twice their precision: lo is 0 throughout.
+    """
+    return bool(a.kind.count * bits_of(a) > LINE_BITS)
+
+
 def if_finite(a: Any, yes: Any, no: Any) -> Any:
     """Infinities and NaN stay as they are; an error term would make NaN of both."""
     return select(is_finite(a), yes, no)
+
+
+@staged
+def sum_zero(like: Any) -> Sum:
+    zero = to_float64(splat(like, 0))
+    return Sum(zero, zero)
 
 
 def sum_value(a: Any) -> Any:
@@ -106,11 +122,15 @@ def sum_value(a: Any) -> Any:
 
 def sum_of(hi: Any, lo: Any) -> Sum:
     total = hi + lo
+    if is_plain(hi):
+        return Sum(total, hi.like(0))
     return Sum(total, if_finite(total, sum_error(hi, lo, total), 0))
 
 
 def sum_plus(a: Any, b: Any) -> Sum:
     total = a.hi + b.hi
+    if is_plain(total):
+        return Sum(total, total.like(0))
     return sum_of(total, if_finite(total, sum_error(a.hi, b.hi, total) + (a.lo + b.lo), 0))
 
 
@@ -120,6 +140,8 @@ def sum_negative(a: Any) -> Sum:
 
 def sum_product(a: Any, b: Any) -> Sum:
     product = a.hi * b.hi
+    if is_plain(product):
+        return Sum(product, product.like(0))
     error = product_error(a.hi, b.hi, product) + (a.hi * b.lo + a.lo * b.hi)
     return sum_of(product, if_finite(product, error, 0))
 
@@ -130,6 +152,8 @@ def sum_times(a: Any, b: Any) -> Sum:
 
 def sum_quotient(a: Any, b: Any) -> Sum:
     quotient = a.hi / b.hi
+    if is_plain(quotient):
+        return Sum(quotient, quotient.like(0))
     product = quotient * b.hi
     rest = (a.hi - product) - product_error(quotient, b.hi, product)
     return sum_of(quotient, if_finite(quotient, (rest + (a.lo - quotient * b.lo)) / b.hi, 0))
@@ -175,7 +199,7 @@ def sum_log1p(a: Any) -> Any:
 
 
 class Accumulator(NamedTuple):
-    """A sum a lane, in float64, and what rounding took from its terms, in the element type."""
+    """A sum a lane, in float64, and what rounding took from its terms: of float32 nothing."""
 
     sum: Wide
     residual: Wide
@@ -183,68 +207,66 @@ class Accumulator(NamedTuple):
 
 @staged
 def acc_zero(like: Any) -> Accumulator:
-    zero = splat(like, 0)
-    return Accumulator(to_float64(zero), zero)
+    return Accumulator(*sum_zero(like))
 
 
-def acc_add(acc: Any, a: Wide, residual: Wide) -> Accumulator:
-    wide = to_float64(a)
-    total = acc.sum + wide
-    if bits_of(a) == 64:
-        residual = sum_error(acc.sum, wide, total) + residual
-    return Accumulator(total, acc.residual + residual)
+def acc_add(acc: Any, a: Wide) -> Accumulator:
+    total = acc.sum + to_float64(a)
+    if is_plain(total):
+        return Accumulator(total, acc.residual)
+    return Accumulator(total, acc.residual + sum_error(acc.sum, a, total))
 
 
 def acc_add_product(acc: Any, a: Wide, b: Wide) -> Accumulator:
-    if bits_of(a) == 32:
+    if is_plain(acc.sum):
         return Accumulator(fma(to_float64(a), to_float64(b), acc.sum), acc.residual)
     product = a * b
-    return acc_add(acc, product, product_error(a, b, product))
+    acc = acc_add(acc, product)
+    return Accumulator(acc.sum, acc.residual + product_error(a, b, product))
 
 
-def fold(like: Any, a: Any, b: Any) -> Any:
-    """a + b of two vectors of sums each."""
-    total, rest = a[0] + b[0], a[1] + b[1]
-    if bits_of(like) == 64:
-        # float32 needs no more: float64 has bits to spare.
-        rest = rest + sum_error(a[0], b[0], total)
-    return total, rest
-
-
-def finished(hi: Any, lo: Any) -> Sum:
+def finished(hi: Wide, lo: Wide) -> Sum:
     return sum_of(hi, if_finite(hi, lo, 0))
 
 
-def fold_sum(like: Any, a: Any) -> Sum:
-    """The lanes' sums added up, in halves."""
-    return finished(*fold_lanes((a.hi, a.lo), lambda first, second: fold(like, first, second)))
+@staged
+def fold_sum(a: Any) -> Sum:
+    """The lanes' sums added up, in halves, again in each lane."""
+    plain = is_plain(a.hi)
+
+    def join(first: tuple[Wide, ...], second: tuple[Wide, ...]) -> tuple[Wide, ...]:
+        total, rest = (first[i] + second[i] for i in range(2))
+        return total, rest if plain else rest + sum_error(first[0], second[0], total)
+
+    return finished(*(splat(a.hi, each) for each in fold_lanes((a.hi, a.lo), join)))
 
 
 @staged
 def fold_acc(acc: Any) -> Sum:
-    """The same, again in each lane."""
-    hi, lo = fold_sum(acc.residual, Sum(acc.sum, to_float64(acc.residual)))
-    return Sum(splat(acc.sum, hi), splat(acc.sum, lo))
+    return fold_sum(Sum(acc.sum, acc.residual))
 
 
 @staged
 def fold_into(like: Pointer, hi: Pointer, lo: Pointer, to: Int, other: Int) -> None:
-    a, b = ((load_as_many(like, hi, at), load_as_many(like, lo, at)) for at in (to, other))
-    total, rest = fold(like, a, b)
+    a, b = load_as_many(like, hi, to), load_as_many(like, hi, other)
+    total = a + b
     store(hi, to, total)
-    store(lo, to, rest)
+    if not is_plain(total):
+        rest = load_as_many(like, lo, to) + load_as_many(like, lo, other)
+        store(lo, to, rest + sum_error(a, b, total))
 
 
 @staged
 def finished_rows(like: Pointer, hi: Pointer, lo: Pointer) -> Sum:
-    return finished(load_as_many(like, hi, 0), load_as_many(like, lo, 0))
+    total = load_as_many(like, hi, 0)
+    return finished(total, total.like(0) if is_plain(total) else load_as_many(like, lo, 0))
 
 
 @jitted
 def fold_rows(like: Pointer, hi: Pointer, lo: Pointer, used: int) -> Any:
     """LANES vectors of sums in memory added up, in halves, as the lanes of one are added up.
 
-    Vectors from `used` on are 0 and are not read.
+    Vectors from `used` on are 0 and are not read; of float32's sums there is no `lo`.
     """
     lanes = lanes_of(like)
     half = lanes // 2
@@ -262,6 +284,6 @@ def sum_into(hi: Pointer, lo: Pointer, index: Int, a: Wide) -> None:
     """hi + lo += a for LANES sums in memory."""
     before, wide = load_as_many(a, hi, index), to_float64(a)
     total = before + wide
-    if bits_of(a) == 64:
+    if not is_plain(total):
         store(lo, index, load_as_many(a, lo, index) + sum_error(before, wide, total))
     store(hi, index, total)
