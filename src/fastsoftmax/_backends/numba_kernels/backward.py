@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import accumulate, row_maxima, take_first, transform
+from .block import accumulate, row_maxima, row_values, take_first, transform
 from .compilation import Kernel, jitted
 from .exponential import find_shifts, shifted_exp
 from .job import CHUNKS, ArrayJob, array_type, goes_across, next_range, no_view, shape_of, view_of
-from .memory import keep, load_as_many, load_lanes, store
+from .memory import keep, load_lanes, store
 from .pack import close_output, next_block, open_output, open_view
-from .real import headroom, lanes_of, power_factor
+from .real import headroom, power_factor
 from .rows import cut_scratch, factors_of, scratch_bytes
 from .staging import Int, Pointer, Wide, staged
 from .sums import Sum, acc_add, acc_add_product, mul_pair, sum_times
@@ -109,8 +109,8 @@ def store_shift(s: Any, shift: Any) -> None:
 
 
 @staged
-def scaled_sum(s: Any, total: Any) -> Sum:
-    return sum_times(total, load_as_many(s.x, s.doubles, 0))
+def scaled_sum(b: Any, s: Any, total: Any) -> Sum:
+    return sum_times(total, row_values(b, s.x, s.doubles))
 
 
 @jitted
@@ -120,10 +120,10 @@ def unscaled(b: Any, s: Any, shift: Any, total: Any) -> Any:
     The exponentials come times power_factor 2^(headroom - N) e^-shift.
     """
     store_shift(s, shift)
-    for i in range(lanes_of(s.x)):
+    for i in range(b.lanes):
         scale = math.exp(s.doubles[i]) / power_factor(s.x)
         s.doubles[i] = math.ldexp(scale, int(s.doubles2[i]) - headroom(s.x))
-    return scaled_sum(s, total)
+    return scaled_sum(b, s, total)
 
 
 @jitted

@@ -155,7 +155,7 @@ def read_probabilities(job: Any, b: Any, y: Pointer, row: int, s: Any) -> None:
 @jitted
 def read_rows(job: Any, b: Any, s: Any) -> Pointer:
     """What each row's target is, to scratch memory. The result is the rows of probabilities."""
-    for i in range(lanes_of(s.x)):
+    for i in range(b.lanes):
         s.kind[i] = TARGET_IGNORED
         s.label[i] = 0
         s.label_weight[i] = 0.0
