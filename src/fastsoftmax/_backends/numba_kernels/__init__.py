@@ -25,6 +25,7 @@ And the kernels, each on what stands above it:
     targets         labels and probabilities as targets
     gradients       the losses and gradients of a block's rows
     losses          their totals
+    mean            the mean gradient
     cross_entropy   loss, gradient, mean gradient
     hessian         gradient and the diagonal of the Hessian
     labels          the check of labels

@@ -149,7 +149,7 @@ def log_softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
 
 def softmax_backward(grad_output: Any, output: Any, out: Any, chunk: int, next_chunk: Any) -> None:
     job = open_job(grad_output, output, out)
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)
     while begin < end:
@@ -162,7 +162,7 @@ def log_softmax_backward(
     grad_output: Any, output: Any, out: Any, chunk: int, next_chunk: Any
 ) -> None:
     job = open_job(grad_output, output, out)
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)
     while begin < end:

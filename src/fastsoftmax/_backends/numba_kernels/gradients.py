@@ -44,7 +44,7 @@ from .sums import (
 from .targets import blank_ignored, is_dense, read_targets
 from .words import fma, is_finite, select, splat, to_float64, to_real
 
-__all__ = ["work_rows", "write_gradient"]
+__all__ = ["find_gradients", "work_rows", "write_gradient"]
 
 
 class DenseSums(NamedTuple):
@@ -111,13 +111,23 @@ class Work(NamedTuple):
     loss: Wide
 
 
-class Gradients(NamedTuple):
+class RowGradients(NamedTuple):
     """The gradients of a block's rows, as row values."""
 
     share: Any  # e times it is p, scaled as the gradient is
     target: Wide  # y times it is subtracted
     at: Wide  # the class treated apart...
     apart: Wide  # ...and its gradient
+
+
+class Gradients(NamedTuple):
+    """The same, and the share as factors."""
+
+    share: Any
+    target: Wide
+    at: Wide
+    apart: Wide
+    factors: Any
 
 
 @staged
@@ -167,7 +177,7 @@ def label_gradients(job: Any, b: Any, s: Any, p: Any, f_label: Wide) -> Any:
     others = sum_quotient(sum_of_others(p, label, e_label), everything)
     share = sum_quotient(Sum(scaled, scaled.like(0)), everything)
     apart = 0 - sum_value(sum_times(others, scaled))
-    return Gradients(share, splat(s.x, 0), label, to_real(s.x, apart))
+    return RowGradients(share, splat(s.x, 0), label, to_real(s.x, apart))
 
 
 def dense_at_peak(p: Any, everything: Any, total: Any, y: Wide) -> Any:
@@ -192,7 +202,7 @@ def dense_gradients(job: Any, b: Any, s: Any, p: Any, d: Any, y: Wide, g: Any) -
     share = sum_quotient(sum_times(d.total, scaled), everything)
     at_peak = dense_at_peak(p, everything, d.total, to_float64(y))
     apart = sum_value(sum_times(at_peak, scaled))
-    return Gradients(
+    return RowGradients(
         either(is_row, share, g.share),
         select(is_row, to_real(s.x, scaled), g.target),
         select(is_row, p.at, g.at),
@@ -237,16 +247,26 @@ def gradient_step(c: Any, offset: Int, lanes: Int) -> Wide:
     return fma(-load_lanes(c.y, offset, lanes, 0), c.target, share)
 
 
+@staged
+def with_factors(g: Any, factors: Any) -> Any:
+    return Gradients(g.share, g.target, g.at, g.apart, factors)
+
+
 @jitted
-def write_gradient(job: Any, b: Any, s: Any, e: Pointer, w: Any) -> None:
-    """`e` from exponentials to the gradient."""
+def find_gradients(job: Any, b: Any, s: Any, w: Any) -> Any:
     g = label_gradients(job, b, s, w.p, w.f_label)
     if w.t.any_dense:
-        y = pick(b, s, w.t.y, w.p.at)
-        g = dense_gradients(job, b, s, w.p, w.d, y, g)
-        f = factors_of(s, g.share)
+        g = dense_gradients(job, b, s, w.p, w.d, pick(b, s, w.t.y, w.p.at), g)
+    return with_factors(g, factors_of(s, g.share))
+
+
+@jitted
+def write_gradient(b: Any, s: Any, e: Pointer, t: Any, g: Any) -> None:
+    """`e` from exponentials to the gradient."""
+    f = g.factors
+    if t.any_dense:
         take_powers(b, e, f)
-        transform(b, gradient_step, Gradient(e, w.t.y, f.hi, f.lo, g.target), e)
+        transform(b, gradient_step, Gradient(e, t.y, f.hi, f.lo, g.target), e)
     else:
-        scale_rows(b, e, factors_of(s, g.share))
+        scale_rows(b, e, f)
     put(b, s, g.at, g.apart, e)

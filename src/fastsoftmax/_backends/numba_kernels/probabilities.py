@@ -137,7 +137,7 @@ def logsumexp_rows(job: Any, begin: int, end: int, s: Any) -> None:
 
 def softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
     job = open_job(x, where, out)
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)
     while begin < end:
@@ -148,7 +148,7 @@ def softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
 
 def log_softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
     job = open_log_job(x, where, out)
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)
     while begin < end:
@@ -159,7 +159,7 @@ def log_softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> No
 
 def logsumexp(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
     job = open_log_job(x, where, out)
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)
     while begin < end:

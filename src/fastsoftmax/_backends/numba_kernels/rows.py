@@ -11,6 +11,7 @@ from .block import Partial, row_argmaxima, row_maxima, row_values, take_two, tra
 from .compilation import jitted
 from .exponential import find_shifts, shifted_exp
 from .exponential_sums import sum_exponentials_but
+from .job import TargetJob
 from .memory import (
     aligned,
     as_float64,
@@ -53,6 +54,7 @@ from .words import (
 )
 
 __all__ = [
+    "WAITING",
     "Factors",
     "Peaks",
     "Scratch",
@@ -63,6 +65,7 @@ __all__ = [
     "log_of_rest",
     "pick",
     "put",
+    "row_pitch",
     "scale_rows",
     "scratch_bytes",
     "sum_of_all",
@@ -84,8 +87,16 @@ class Scratch(NamedTuple):
     y: Pointer
     target_row: Pointer  # one row of effective targets, for labels with smoothing
     class_weight: Pointer  # the class weights as `real`
-    mean_hi: Pointer
+    mean_hi: Pointer  # of a chunk's mean gradient, the sums in each lane
     mean_lo: Pointer
+    own_hi: Pointer  # and those of all lanes
+    own_lo: Pointer
+    # Of rows that wait to be added to the mean gradient: the class treated apart, its gradient and
+    # what their exponentials are to be multiplied by.
+    waiting_at: Pointer
+    waiting_apart: Pointer
+    waiting_hi: Pointer
+    waiting_lo: Pointer
     # Row values that are read or written one by one: of the targets...
     kind: Pointer
     label: Pointer
@@ -101,32 +112,59 @@ class Scratch(NamedTuple):
 LINE = 64
 SLOT = 128
 """Bytes of row values: LANES float64 of the float32 kernels, which have most."""
-SLOTS = 8
+SLOTS = 12
 PARTIAL_BYTES = 2048
 """LANES vectors of LANES float64: those of the float32 kernels again."""
+WAITING = 4
+"""Rows along the lanes wait to be added to the mean gradient, their exponentials side by side."""
 
 
 def in_lines(size: Any) -> Any:
     return (size + LINE - 1) // LINE * LINE
 
 
-def scratch_lengths(job: Any) -> Any:
-    """Bytes of a block's values, of a row, and of a block's values as float64."""
-    size, classes = real_bytes(job.input.data), job.shape.classes
-    count = classes * select(job.across, classes.like(lanes_of(job.input.data)), 1)
-    return in_lines(count * size), in_lines(classes * size), count * 8
+@staged
+def row_pitch(like: Any, classes: Int) -> Int:
+    lanes = lanes_of(like)
+    return (classes + lanes - 1) // lanes * lanes
+
+
+class Lengths(NamedTuple):
+    """Bytes."""
+
+    values: Any  # of a block
+    exponentials: Any  # of a block, or of the rows that wait
+    row: Any
+    sums: Any  # a class in float64
+    lane_sums: Any  # the same in each lane
+
+
+def scratch_lengths(job: Any) -> Lengths:
+    like, classes = job.input.data, job.shape.classes
+    want_sums = job.want_mean_grad if isinstance(job, TargetJob) else job.across.like(False)
+    size, lanes = real_bytes(like), lanes_of(like)
+    values = in_lines(classes * select(job.across, classes.like(lanes), 1) * size)
+    waiting = WAITING * row_pitch(like, classes) * size
+    sums = in_lines(select(want_sums, classes * 8, 0))
+    return Lengths(
+        values,
+        select(want_sums & ~job.across, waiting, values),
+        in_lines(classes * size),
+        sums,
+        select(job.across, sums * lanes, 0),
+    )
 
 
 @staged
-def scratch_bytes(job: Any, want_sums: Bool) -> Int:
-    values, row, sums = scratch_lengths(job)
+def scratch_bytes(job: Any) -> Int:
+    n = scratch_lengths(job)
     fixed = LINE + SLOTS * SLOT + 2 * PARTIAL_BYTES
-    return 3 * values + 2 * row + select(want_sums, 2 * sums, 0) + fixed
+    return 2 * n.values + n.exponentials + 2 * (n.row + n.sums + n.lane_sums) + fixed
 
 
 @staged
 def cut_scratch(job: Any, memory: Any) -> Scratch:
-    values, row, sums = scratch_lengths(job)
+    n = scratch_lengths(job)
     like, place = job.input.data, aligned(data(memory))
 
     def cut(count: int, length: Any) -> list[Pointer]:
@@ -135,12 +173,14 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
         place = starts.pop()
         return starts
 
-    slots = cut(SLOTS, values.like(SLOT))
-    kind, label, places = map(as_int64, slots[:3])
-    label_weight, sample_weight, doubles, doubles2 = map(as_float64, slots[3:7])
-    hi, lo = cut(2, values.like(PARTIAL_BYTES))
-    x, e, y, target_row, class_weight = (as_like(p, like) for p in cut(3, values) + cut(2, row))
-    mean_hi, mean_lo = map(as_float64, cut(2, sums))
+    slots = cut(SLOTS, n.values.like(SLOT))
+    kind, label, places, waiting_at = map(as_int64, slots[:4])
+    label_weight, sample_weight, doubles, doubles2 = map(as_float64, slots[4:8])
+    waiting_apart, waiting_hi, waiting_lo = map(as_float64, slots[8:11])
+    hi, lo = cut(2, n.values.like(PARTIAL_BYTES))
+    values = cut(2, n.values) + cut(1, n.exponentials) + cut(2, n.row)
+    x, y, e, target_row, class_weight = (as_like(p, like) for p in values)
+    own_hi, own_lo, mean_hi, mean_lo = map(as_float64, cut(2, n.sums) + cut(2, n.lane_sums))
     return Scratch(
         # Sums of either kind are not on their way at the same time.
         partial=Partial(as_float64(hi), as_float64(lo), as_like(hi, like), as_like(lo, like)),
@@ -151,6 +191,12 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
         class_weight=class_weight,
         mean_hi=mean_hi,
         mean_lo=mean_lo,
+        own_hi=own_hi,
+        own_lo=own_lo,
+        waiting_at=waiting_at,
+        waiting_apart=waiting_apart,
+        waiting_hi=waiting_hi,
+        waiting_lo=waiting_lo,
         kind=kind,
         label=label,
         label_weight=label_weight,
@@ -158,7 +204,7 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
         places=places,
         doubles=doubles,
         doubles2=doubles2,
-        reals=as_like(slots[7], like),
+        reals=as_like(slots[11], like),
     )
 
 

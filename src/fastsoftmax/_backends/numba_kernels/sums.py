@@ -30,13 +30,15 @@ __all__ = [
     "Sum",
     "acc_add",
     "acc_add_product",
+    "acc_add_scaled",
+    "acc_load",
+    "acc_store",
     "acc_zero",
     "fold_acc",
     "fold_rows",
     "fold_sum",
     "mul_pair",
     "sum_error",
-    "sum_into",
     "sum_log1p",
     "sum_negative",
     "sum_of",
@@ -225,6 +227,26 @@ def acc_add_product(acc: Any, a: Wide, b: Wide) -> Accumulator:
     return Accumulator(acc.sum, acc.residual + product_error(a, b, product))
 
 
+def acc_add_scaled(acc: Any, a: Wide, factor: Any) -> Accumulator:
+    """Add a times a factor hi + lo."""
+    if is_plain(acc.sum):
+        return Accumulator(fma(to_float64(a), factor.hi, acc.sum), acc.residual)
+    return acc_add(acc, fma(a, factor.hi, a * factor.lo))
+
+
+def acc_load(like: Any, sums: Any, index: Int) -> Accumulator:
+    """From sums hi + lo in memory, of which float32 has no lo."""
+    total = load_as_many(like, sums.hi, index)
+    rest = total.like(0) if is_plain(total) else load_as_many(like, sums.lo, index)
+    return Accumulator(total, rest)
+
+
+def acc_store(like: Any, sums: Any, index: Int, acc: Any) -> None:
+    store(sums.hi, index, acc.sum)
+    if not is_plain(acc.sum):
+        store(sums.lo, index, acc.residual)
+
+
 def finished(hi: Wide, lo: Wide) -> Sum:
     return sum_of(hi, if_finite(hi, lo, 0))
 
@@ -277,13 +299,3 @@ def fold_rows(like: Pointer, hi: Pointer, lo: Pointer, used: int) -> Any:
             used = half
         half //= 2
     return finished_rows(like, hi, lo)
-
-
-@staged
-def sum_into(hi: Pointer, lo: Pointer, index: Int, a: Wide) -> None:
-    """hi + lo += a for LANES sums in memory."""
-    before, wide = load_as_many(a, hi, index), to_float64(a)
-    total = before + wide
-    if not is_plain(total):
-        store(lo, index, load_as_many(a, lo, index) + sum_error(before, wide, total))
-    store(hi, index, total)

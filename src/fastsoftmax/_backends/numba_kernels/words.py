@@ -10,6 +10,7 @@ or a pointer.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,7 @@ __all__ = [
     "has_fma",
     "index_from",
     "iota",
+    "is_double",
     "is_finite",
     "lanes_of",
     "line_like",
@@ -58,6 +60,7 @@ __all__ = [
     "to_float64",
     "to_real",
     "turned",
+    "yield_thread",
 ]
 
 LINE_BITS = 512
@@ -73,6 +76,15 @@ def call_llvm(like: Value, name: str, result: Any, *args: Any) -> Any:
     kind = ir.FunctionType(result, [arg.type for arg in args])
     function = cgutils.get_or_insert_function(like.builder.module, kind, f"llvm.{name}")
     return like.builder.call(function, args)
+
+
+@staged
+def yield_thread(like: Any) -> None:
+    """Let others run, in a loop that waits for another thread, where the system knows how."""
+    if hasattr(os, "sched_yield"):
+        kind = ir.FunctionType(INT32, [])
+        call = cgutils.get_or_insert_function(like.builder.module, kind, "sched_yield")
+        like.builder.call(call, [])
 
 
 def llvm_suffix(kind: Any) -> str:
@@ -119,6 +131,11 @@ def _index_line(like: Value) -> Lanes:
 def bits_of(like: Any) -> int:
     """32 for float32, 64 for float64."""
     return int(_real(like).bitwidth)
+
+
+@staged
+def is_double(like: Any) -> bool:
+    return bits_of(like) == 64
 
 
 @staged
