@@ -174,9 +174,8 @@ def label_gradients(job: Any, b: Any, s: Any, p: Any, f_label: Wide) -> Any:
     label = row_values(b, s.x, s.label)
     scaled = weight_of_labels(b, s) / splat(p.top.hi, job.divisor)
     everything = sum_of_all(p)
-    others = sum_quotient(sum_of_others(p, label, e_label), everything)
     share = sum_quotient(Sum(scaled, scaled.like(0)), everything)
-    apart = 0 - sum_value(sum_times(others, scaled))
+    apart = 0 - sum_value(sum_product(sum_of_others(p, label, e_label), share))
     return RowGradients(share, splat(s.x, 0), label, to_real(s.x, apart))
 
 

@@ -178,7 +178,7 @@ def sum_log1p(a: Any) -> Any:
     u = 1 + a is 2^k m with m within a factor of sqrt 2 of 1, and log m = f - (f^2 / 2 - s (f^2 / 2
     + z R(z))) with f = m - 1, s = f / (2 + f) and z = s^2: the series of 2 artanh s, but that f
     itself, exact, stands apart. R is minimax, to 2^-59 of the logarithm. What u's rounding left out
-    of 1 + a is added as a tangent.
+    of 1 + a is added as a tangent, in float32 only near 1, where alone it is seen there.
     """
     one = a.hi.like(1)
     u = one + a.hi
@@ -192,8 +192,9 @@ def sum_log1p(a: Any) -> Any:
     z2 = z * z
     even, odd = ((c[0] * z2 + c[1]) * z2 + c[2] for c in (LOG1P_EVEN, LOG1P_ODD))
     r = (even * z + odd) * z + LOG1P_FIRST
+    tangent = select(u < 2, left_out, 0) if is_plain(u) else left_out / u
     half_square = 0.5 * f * f
-    curve = s * (half_square + z * r) + (k * LN2_LO + left_out / u)
+    curve = s * (half_square + z * r) + (k * LN2_LO + tangent)
     return if_finite(a.hi, k * LN2_HI + (f - (half_square - curve)), a.hi)
 
 
