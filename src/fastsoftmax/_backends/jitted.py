@@ -108,7 +108,7 @@ def cross_entropy(
     """Write what is asked for of the losses and gradients; return the total loss over divisor."""
     want_mean_grad = mean_grad is not None
     plan = Plan(logits, num_threads, want_mean_grad)
-    chunk_loss, chunk_mean = plan.sums(want_mean_grad)
+    chunk_loss, mean_sums = plan.sums(want_mean_grad)
     size = logits.itemsize
     plan.run(
         CROSS_ENTROPY,
@@ -125,10 +125,10 @@ def cross_entropy(
         _NO_LOSSES[size] if losses is None else losses,
         _NO_ROWS[size] if grad is None else grad,
         chunk_loss,
-        chunk_mean,
+        mean_sums,
     )
     means = _NO_WEIGHT if mean_grad is None else mean_grad
-    loss = combine(chunk_loss, chunk_mean, means, divisor)
+    loss = combine(chunk_loss, mean_sums, means, divisor)
     return loss if want_loss else 0.0
 
 

@@ -12,10 +12,12 @@ depend on a compiler that sees the vectors in a scalar loop. What surrounds them
 
 And the kernels, each on what stands above it:
 
-    real            the constants of float32 and float64
+    powers, real    the constants of float32 and float64
     sums            numbers kept to twice the precision
     exponential     the shifted exponential
     block           what a kernel works on at a time, along and across the lanes
+    exponential_sums
+                    sums of exponentials on a grid
     pack            between arrays at any strides and blocks
     rows            maxima, shifted exponentials and their sums, scaling
     probabilities   softmax, log_softmax, logsumexp
@@ -23,6 +25,7 @@ And the kernels, each on what stands above it:
     targets         labels and probabilities as targets
     gradients       the losses and gradients of a block's rows
     losses          their totals
+    mean            the mean gradient
     cross_entropy   loss, gradient, mean gradient
     hessian         gradient and the diagonal of the Hessian
     labels          the check of labels

@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import NO_VECTOR, accumulate, row_maxima, transform
+from .block import accumulate, row_maxima, row_values, take_first, transform
 from .compilation import Kernel, jitted
-from .exponential import shift_for, shifted_exp
+from .exponential import find_shifts, shifted_exp
 from .job import CHUNKS, ArrayJob, array_type, goes_across, next_range, no_view, shape_of, view_of
-from .memory import keep, load_as_many, load_lanes, store
+from .memory import keep, load_lanes, store
 from .pack import close_output, next_block, open_output, open_view
-from .real import headroom, lanes_of
+from .real import headroom, power_factor
 from .rows import cut_scratch, factors_of, scratch_bytes
-from .staging import Bool, Int, Pointer, Wide, staged
+from .staging import Int, Pointer, Wide, staged
 from .sums import Sum, acc_add, acc_add_product, mul_pair, sum_times
-from .words import is_finite, select, splat, to_float64, to_real
+from .words import is_finite, select, to_float64, to_real
 
 __all__ = ["LOG_SOFTMAX_BACKWARD", "SOFTMAX_BACKWARD"]
 
@@ -35,15 +35,14 @@ class Inputs(NamedTuple):
 
 
 @staged
-def product_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
+def product_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
     g = load_lanes(c.g, offset, lanes, 0)
     return acc_add_product(acc, g, load_lanes(c.output, offset, lanes, 0))
 
 
 @staged
-def sum_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
-    g = load_lanes(c.g, offset, lanes, 0)
-    return acc_add(acc, g, splat(g, 0))
+def sum_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
+    return acc_add(acc, load_lanes(c.g, offset, lanes, 0))
 
 
 # --- softmax ---------------------------------------------------------------------------------
@@ -78,7 +77,7 @@ def softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
         g = open_view(job.shape, job.input, b, s.x, no_view(s), 0.0)
         p = open_view(job.shape, job.other, b, s.y, no_view(s), 0.0)
         e = open_output(job.shape, job.out, b, s.e)
-        total = accumulate(b, s.partial, product_step, Inputs(g, p), NO_VECTOR)
+        total = accumulate(b, s.partial, product_step, Inputs(g, p))
         transform(b, softmax_backward_step, backward_of(g, p, total), e)
         close_output(job.shape, job.out, b, e, no_view(s), 0.0)
         sample += b.rows
@@ -99,31 +98,32 @@ class LogBackward(NamedTuple):
 @staged
 def log_softmax_backward_step(c: Any, offset: Int, lanes: Int) -> Wide:
     """g - e^output sum g"""
-    e, _ = shifted_exp(load_lanes(c.output, offset, lanes, -np.inf), c.shift)
+    e = shifted_exp(load_lanes(c.output, offset, lanes, -np.inf), c.shift).e
     return load_lanes(c.g, offset, lanes, 0) - mul_pair(e * c.power, c.hi, c.lo)
 
 
 @staged
 def store_shift(s: Any, shift: Any) -> None:
     store(s.doubles, 0, to_float64(shift.shift))
-    store(s.doubles2, 0, shift.exponent - headroom(s.x))
+    store(s.doubles2, 0, to_float64(shift.n))
 
 
 @staged
-def scaled_sum(s: Any, total: Any) -> Sum:
-    return sum_times(total, load_as_many(s.x, s.doubles, 0))
+def scaled_sum(b: Any, s: Any, total: Any) -> Sum:
+    return sum_times(total, row_values(b, s.x, s.doubles))
 
 
 @jitted
 def unscaled(b: Any, s: Any, shift: Any, total: Any) -> Any:
     """The sum times what makes up for the shift.
 
-    The exponentials come times 2^(headroom - N) e^-shift.
+    The exponentials come times power_factor 2^(headroom - N) e^-shift.
     """
     store_shift(s, shift)
-    for i in range(lanes_of(s.x)):
-        s.doubles[i] = math.ldexp(math.exp(s.doubles[i]), int(s.doubles2[i]))
-    return scaled_sum(s, total)
+    for i in range(b.lanes):
+        scale = math.exp(s.doubles[i]) / power_factor(s.x)
+        s.doubles[i] = math.ldexp(scale, int(s.doubles2[i]) - headroom(s.x))
+    return scaled_sum(b, s, total)
 
 
 @jitted
@@ -134,8 +134,9 @@ def log_softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
         output = open_view(job.shape, job.other, b, s.y, no_view(s), 0.0)
         g = open_view(job.shape, job.input, b, s.x, no_view(s), 0.0)
         e = open_output(job.shape, job.out, b, s.e)
-        shift = shift_for(row_maxima(b, output))
-        total = accumulate(b, s.partial, sum_step, Inputs(g, output), NO_VECTOR)
+        m = row_maxima(b, output, take_first).first
+        shift = find_shifts(m, m)
+        total = accumulate(b, s.partial, sum_step, Inputs(g, output))
         f = factors_of(s, unscaled(b, s, shift, total))
         c = LogBackward(g, output, shift, f.power, f.hi, f.lo)
         transform(b, log_softmax_backward_step, c, e)
@@ -148,7 +149,7 @@ def log_softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
 
 def softmax_backward(grad_output: Any, output: Any, out: Any, chunk: int, next_chunk: Any) -> None:
     job = open_job(grad_output, output, out)
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)
     while begin < end:
@@ -161,7 +162,7 @@ def log_softmax_backward(
     grad_output: Any, output: Any, out: Any, chunk: int, next_chunk: Any
 ) -> None:
     job = open_job(grad_output, output, out)
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)
     while begin < end:

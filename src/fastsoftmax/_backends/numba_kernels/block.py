@@ -18,18 +18,16 @@ from .memory import load, load_as_many, load_lanes, store, store_lanes
 from .numba_api import types
 from .real import lanes_of
 from .staging import Bool, Int, Pointer, Wide, staged
-from .sums import Accumulator, acc_zero, fold_acc, fold_rows
+from .sums import acc_zero, fold_acc, fold_rows
 from .words import (
     any_lane,
-    first_lane,
     fold_lanes,
-    index_from,
     iota,
     maximum,
+    minimum,
     select,
     splat,
     splat_index,
-    to_float64,
 )
 
 __all__ = [
@@ -40,7 +38,8 @@ __all__ = [
     "row_argmaxima",
     "row_maxima",
     "row_values",
-    "skip_lanes",
+    "take_first",
+    "take_two",
     "transform",
 ]
 
@@ -59,9 +58,10 @@ class Block(NamedTuple):
 class Partial(NamedTuple):
     """Memory for sums on their way: LANES vectors of each."""
 
-    hi: Pointer
+    hi: Pointer  # float64
     lo: Pointer
-    residual: Pointer
+    big: Pointer  # of the element type
+    small: Pointer
 
 
 @staged
@@ -72,64 +72,41 @@ def row_values(b: Any, like: Any, values: Pointer) -> Wide:
 
 
 @staged
-def partial_at(partial: Any, index: Int) -> Any:
-    sums = load_as_many(partial.residual, partial.hi, index)
-    return Accumulator(sums, load(partial.residual, index))
-
-
-@staged
 def set_partial(partial: Any, index: Int, acc: Any) -> None:
     store(partial.hi, index, acc.sum)
-    store(partial.residual, index, acc.residual)
-
-
-@staged
-def store_residual(partial: Any, index: Int) -> None:
-    store(partial.lo, index, to_float64(load(partial.residual, index)))
+    store(partial.lo, index, acc.residual)
 
 
 @jitted
-def accumulate_across(
-    b: Any, partial: Any, step: Callable[..., Any], context: Any, special: bool
-) -> Any:
+def accumulate_across(b: Any, partial: Any, step: Callable[..., Any], context: Any) -> Any:
     """Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes."""
-    lanes = lanes_of(partial.residual)
+    lanes = lanes_of(partial.big)
     used = min(b.classes, lanes)
-    for k in range(used):
-        at = k * lanes
-        set_partial(partial, at, step(context, at, lanes, k, special, acc_zero(partial.residual)))
-    for k in range(used, b.classes):
-        at = k % lanes * lanes
-        acc = step(context, k * lanes, lanes, k, special, partial_at(partial, at))
-        set_partial(partial, at, acc)
     for i in range(used):
-        store_residual(partial, i * lanes)
-    return fold_rows(partial.residual, partial.hi, partial.lo, used)
+        acc = acc_zero(partial.big)
+        for k in range(i, b.classes, lanes):
+            acc = step(context, k * lanes, lanes, acc)
+        set_partial(partial, i * lanes, acc)
+    return fold_rows(partial.big, partial.hi, partial.lo, used)
 
 
 @jitted
-def accumulate(b: Any, partial: Any, step: Callable[..., Any], context: Any, special: int) -> Any:
+def accumulate(b: Any, partial: Any, step: Callable[..., Any], context: Any) -> Any:
     """Sums over the classes, as row values.
 
-    step(context, offset, lanes, vector, special, acc) adds vector number `vector`, of `lanes`
-    values from `offset`, to the accumulator and returns it. `special` is the number of the vector
-    with a class that the operation treats apart; across the lanes any may have one.
+    step(context, offset, lanes, acc) adds a vector, of `lanes` values from `offset`, to the
+    accumulator and returns it.
     """
     if b.across:
-        return accumulate_across(b, partial, step, context, special != NO_VECTOR)
-    lanes = lanes_of(partial.residual)
-    acc = acc_zero(partial.residual)
+        return accumulate_across(b, partial, step, context)
+    lanes = lanes_of(partial.big)
+    acc = acc_zero(partial.big)
     full = b.length // lanes
     tail = b.length % lanes
-    first_part = min(special, full)
-    for i in range(first_part):
-        acc = step(context, i * lanes, lanes, i, False, acc)
-    if special < full:
-        acc = step(context, special * lanes, lanes, special, True, acc)
-    for i in range(first_part + 1, full):
-        acc = step(context, i * lanes, lanes, i, False, acc)
+    for i in range(full):
+        acc = step(context, i * lanes, lanes, acc)
     if tail > 0:
-        acc = step(context, full * lanes, tail, full, special == full, acc)
+        acc = step(context, full * lanes, tail, acc)
     return fold_acc(acc)
 
 
@@ -148,30 +125,68 @@ def transform(b: Any, step: Callable[..., Any], context: Any, out: Pointer) -> N
 # --- the largest class -----------------------------------------------------------------------
 
 
+class TopTwo(NamedTuple):
+    """The largest and the second largest value of each lane."""
+
+    first: Wide
+    second: Wide
+
+
 @staged
-def maxima_of(b: Any, m: Wide) -> Wide:
-    (along,) = fold_lanes((m,), lambda first, second: (maximum(*first, *second),))
-    return select(b.across, m, splat(m, along))
+def no_tops(like: Pointer) -> TopTwo:
+    lowest = splat(like, -np.inf)
+    return TopTwo(lowest, lowest)
+
+
+@staged
+def take_first(t: Any, x: Wide) -> TopTwo:
+    return TopTwo(maximum(x, t.first), t.second)
+
+
+@staged
+def take_two(t: Any, x: Wide) -> TopTwo:
+    return TopTwo(maximum(x, t.first), maximum(minimum(x, t.first), t.second))
+
+
+def merge_tops(a: Any, b: Any) -> TopTwo:
+    second = maximum(minimum(a.first, b.first), maximum(a.second, b.second))
+    return TopTwo(maximum(a.first, b.first), second)
+
+
+@staged
+def fold_tops(b: Any, t: Any) -> TopTwo:
+    """Of rows along the lanes the two largest of all lanes, in every lane."""
+    along = fold_lanes(t, lambda first, second: merge_tops(TopTwo(*first), TopTwo(*second)))
+    first, second = (splat(t.first, each) for each in along)
+    return TopTwo(select(b.across, t.first, first), select(b.across, t.second, second))
+
+
+@staged
+def close_tops(b: Any, t0: Any, t1: Any, t2: Any, t3: Any) -> TopTwo:
+    return fold_tops(b, merge_tops(merge_tops(t0, t1), merge_tops(t2, t3)))
 
 
 @jitted
-def row_maxima(b: Any, x: Pointer) -> Wide:
-    """The maximum of each row; NaN is passed over."""
+def row_maxima(b: Any, x: Pointer, take: Callable[..., Any]) -> Any:
+    """The maximum of each row and, if `take` is take_two, the largest value beside it.
+
+    NaN is passed over.
+    """
     lanes = lanes_of(x)
     full = b.length // lanes
     tail = b.length % lanes
-    m0 = m1 = m2 = m3 = splat(x, -np.inf)
+    t0 = t1 = t2 = t3 = no_tops(x)
     fours = full // 4 * 4
     for i in range(0, fours, 4):
-        m0 = maximum(load(x, i * lanes), m0)
-        m1 = maximum(load(x, (i + 1) * lanes), m1)
-        m2 = maximum(load(x, (i + 2) * lanes), m2)
-        m3 = maximum(load(x, (i + 3) * lanes), m3)
+        t0 = take(t0, load(x, i * lanes))
+        t1 = take(t1, load(x, (i + 1) * lanes))
+        t2 = take(t2, load(x, (i + 2) * lanes))
+        t3 = take(t3, load(x, (i + 3) * lanes))
     for i in range(fours, full):
-        m0 = maximum(load(x, i * lanes), m0)
+        t0 = take(t0, load(x, i * lanes))
     if tail > 0:
-        m0 = maximum(load_lanes(x, full * lanes, tail, -np.inf), m0)
-    return maxima_of(b, maximum(maximum(m0, m1), maximum(m2, m3)))
+        t0 = take(t0, load_lanes(x, full * lanes, tail, -np.inf))
+    return close_tops(b, t0, t1, t2, t3)
 
 
 @staged
@@ -213,15 +228,3 @@ def row_argmaxima(b: Any, x: Pointer, m: Wide) -> Wide:
         k += lanes
     k += first_equal(x, k, min(b.length - k, lanes), m)
     return splat(as_int64(splat_index(x, 0)), k if k < b.length else 0)
-
-
-@staged
-def skip_lanes(b: Any, like: Pointer, at: Wide) -> Any:
-    """In each lane the number of the vector at which it is to be passed over, for each row's class.
-
-    With it the number of one such vector.
-    """
-    lanes, first = lanes_of(like), first_lane(at)
-    is_its_lane = iota(like) == splat_index(like, first % lanes)
-    along = select(is_its_lane, splat_index(like, first // lanes), -1)
-    return select(b.across, index_from(like, at), along), first // lanes

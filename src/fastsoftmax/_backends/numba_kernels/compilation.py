@@ -20,9 +20,12 @@ if is_jit_disabled:
 
 
 def jitted(function: Function) -> Function:
-    """Decorate a function that kernels call."""
-    compile_when_called = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-    return cast(Function, compile_when_called(function))
+    """Decorate a function that kernels call.
+
+    It becomes part of its caller: a call would send the vectors of a block's rows through memory.
+    """
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+    return cast(Function, njit(error_model="numpy", **options)(function))
 
 
 class Kernel:

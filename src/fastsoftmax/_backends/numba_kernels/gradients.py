@@ -10,20 +10,23 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .block import NO_VECTOR, accumulate, row_maxima, row_values, transform
+from .block import accumulate, row_values, transform
 from .compilation import jitted
-from .memory import load_lanes, store
+from .memory import load_lanes
 from .real import distance_unit
 from .rows import (
     exponentials_of,
     factors_of,
     find_peaks,
     log_of_rest,
+    pick,
+    put,
     scale_rows,
     sum_of_all,
+    sum_rest,
     take_powers,
 )
-from .staging import Bool, Int, Pointer, Wide, staged
+from .staging import Int, Pointer, Wide, staged
 from .sums import (
     Sum,
     acc_add,
@@ -36,11 +39,12 @@ from .sums import (
     sum_quotient,
     sum_times,
     sum_value,
+    sum_zero,
 )
 from .targets import blank_ignored, is_dense, read_targets
 from .words import fma, is_finite, select, splat, to_float64, to_real
 
-__all__ = ["put", "work_rows", "write_gradient"]
+__all__ = ["find_gradients", "work_rows", "write_gradient"]
 
 
 class DenseSums(NamedTuple):
@@ -55,13 +59,12 @@ class BelowMaximum(NamedTuple):
 
 
 @staged
-def total_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
-    y = load_lanes(c.y, offset, lanes, 0)
-    return acc_add(acc, y, splat(y, 0))
+def total_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
+    return acc_add(acc, load_lanes(c.y, offset, lanes, 0))
 
 
 @staged
-def below_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
+def below_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
     y, f = load_lanes(c.y, offset, lanes, 0), load_lanes(c.x, offset, lanes, 0)
     # In a small unit, since M - f may overflow where a small y would bring it back.
     below = fma(-f, distance_unit(f), c.maximum)
@@ -83,17 +86,16 @@ def dense_sums_of(x: Pointer, total: Any, below: Any) -> Any:
 @jitted
 def sum_dense(job: Any, b: Any, s: Any, x: Pointer, y: Pointer, m: Wide) -> Any:
     c = below_maximum_of(x, y, m)
-    total = accumulate(b, s.partial, total_step, c, NO_VECTOR)
+    total = accumulate(b, s.partial, total_step, c)
     below = total
     if job.want_loss:
-        below = accumulate(b, s.partial, below_step, c, NO_VECTOR)
+        below = accumulate(b, s.partial, below_step, c)
     return dense_sums_of(x, total, below)
 
 
 @staged
 def no_dense_sums(m: Wide) -> Any:
-    zero = to_float64(m).like(0)
-    return DenseSums(Sum(zero, zero), Sum(zero, zero))
+    return DenseSums(sum_zero(m), sum_zero(m))
 
 
 # --- the end of the rows ---------------------------------------------------------------------
@@ -109,13 +111,23 @@ class Work(NamedTuple):
     loss: Wide
 
 
-class Gradients(NamedTuple):
+class RowGradients(NamedTuple):
     """The gradients of a block's rows, as row values."""
 
     share: Any  # e times it is p, scaled as the gradient is
     target: Wide  # y times it is subtracted
     at: Wide  # the class treated apart...
     apart: Wide  # ...and its gradient
+
+
+class Gradients(NamedTuple):
+    """The same, and the share as factors."""
+
+    share: Any
+    target: Wide
+    at: Wide
+    apart: Wide
+    factors: Any
 
 
 @staged
@@ -162,10 +174,9 @@ def label_gradients(job: Any, b: Any, s: Any, p: Any, f_label: Wide) -> Any:
     label = row_values(b, s.x, s.label)
     scaled = weight_of_labels(b, s) / splat(p.top.hi, job.divisor)
     everything = sum_of_all(p)
-    others = sum_quotient(sum_of_others(p, label, e_label), everything)
     share = sum_quotient(Sum(scaled, scaled.like(0)), everything)
-    apart = 0 - sum_value(sum_times(others, scaled))
-    return Gradients(share, splat(s.x, 0), label, to_real(s.x, apart))
+    apart = 0 - sum_value(sum_product(sum_of_others(p, label, e_label), share))
+    return RowGradients(share, splat(s.x, 0), label, to_real(s.x, apart))
 
 
 def dense_at_peak(p: Any, everything: Any, total: Any, y: Wide) -> Any:
@@ -190,30 +201,12 @@ def dense_gradients(job: Any, b: Any, s: Any, p: Any, d: Any, y: Wide, g: Any) -
     share = sum_quotient(sum_times(d.total, scaled), everything)
     at_peak = dense_at_peak(p, everything, d.total, to_float64(y))
     apart = sum_value(sum_times(at_peak, scaled))
-    return Gradients(
+    return RowGradients(
         either(is_row, share, g.share),
         select(is_row, to_real(s.x, scaled), g.target),
         select(is_row, p.at, g.at),
         select(is_row, to_real(s.x, apart), g.apart),
     )
-
-
-@jitted
-def pick(b: Any, s: Any, values: Pointer, at: Wide) -> Wide:
-    """Each row's value at its class."""
-    store(s.places, 0, at)
-    for i in range(b.lanes):
-        s.reals[i] = values[s.places[i] * b.lanes + i]
-    return row_values(b, s.x, s.reals)
-
-
-@jitted
-def put(b: Any, s: Any, at: Wide, row: Wide, values: Pointer) -> None:
-    """Row values to each row's class."""
-    store(s.places, 0, at)
-    store(s.reals, 0, row)
-    for i in range(b.lanes):
-        values[s.places[i] * b.lanes + i] = s.reals[i]
 
 
 @jitted
@@ -223,11 +216,11 @@ def work_rows(job: Any, b: Any, s: Any, x: Pointer, e: Pointer, want_gradient: b
     if t.any_ignored:
         x = blank_ignored(b, x, s)
     f_label = pick(b, s, x, row_values(b, s.x, s.label))
-    m = row_maxima(b, x)
-    d = no_dense_sums(m)
+    p = find_peaks(b, x)
+    d = no_dense_sums(p.maximum)
     if t.any_dense:
-        d = sum_dense(job, b, s, x, t.y, m)
-    p = find_peaks(b, s, x, m, e, want_gradient)
+        d = sum_dense(job, b, s, x, t.y, p.maximum)
+    p = sum_rest(b, s, x, e, p, want_gradient)
     loss = p.top.hi
     if job.want_loss:
         loss = label_losses(b, s, p, f_label)
@@ -253,16 +246,26 @@ def gradient_step(c: Any, offset: Int, lanes: Int) -> Wide:
     return fma(-load_lanes(c.y, offset, lanes, 0), c.target, share)
 
 
+@staged
+def with_factors(g: Any, factors: Any) -> Any:
+    return Gradients(g.share, g.target, g.at, g.apart, factors)
+
+
 @jitted
-def write_gradient(job: Any, b: Any, s: Any, e: Pointer, w: Any) -> None:
-    """`e` from exponentials to the gradient."""
+def find_gradients(job: Any, b: Any, s: Any, w: Any) -> Any:
     g = label_gradients(job, b, s, w.p, w.f_label)
     if w.t.any_dense:
-        y = pick(b, s, w.t.y, w.p.at)
-        g = dense_gradients(job, b, s, w.p, w.d, y, g)
-        f = factors_of(s, g.share)
+        g = dense_gradients(job, b, s, w.p, w.d, pick(b, s, w.t.y, w.p.at), g)
+    return with_factors(g, factors_of(s, g.share))
+
+
+@jitted
+def write_gradient(b: Any, s: Any, e: Pointer, t: Any, g: Any) -> None:
+    """`e` from exponentials to the gradient."""
+    f = g.factors
+    if t.any_dense:
         take_powers(b, e, f)
-        transform(b, gradient_step, Gradient(e, w.t.y, f.hi, f.lo, g.target), e)
+        transform(b, gradient_step, Gradient(e, t.y, f.hi, f.lo, g.target), e)
     else:
-        scale_rows(b, e, factors_of(s, g.share))
+        scale_rows(b, e, f)
     put(b, s, g.at, g.apart, e)

@@ -8,12 +8,12 @@ import numpy as np
 
 from .block import row_values, transform
 from .compilation import Kernel, jitted
-from .gradients import put, work_rows, write_gradient
+from .gradients import find_gradients, work_rows, write_gradient
 from .job import CHUNKS, array_type, next_range, no_view, open_target_job, target_types
 from .memory import keep, load_lanes
 from .numba_api import types
 from .pack import close_output, next_block, open_output, open_view
-from .rows import cut_scratch, factors_of, scratch_bytes, sum_of_all
+from .rows import cut_scratch, factors_of, put, scratch_bytes, sum_of_all
 from .staging import Int, Number, Pointer, Wide, staged
 from .sums import Sum, mul_pair, sum_quotient, sum_value
 from .targets import is_dense, prepare_targets
@@ -103,7 +103,7 @@ def grad_hess_rows(job: Any, begin: int, end: int, s: Any) -> None:
         hess = open_output(job.shape, job.hess, b, s.x)  # the input is not read any more
         write_hessian(job, b, s, e, w, hess)
         close_output(job.shape, job.hess, b, hess, no_view(s), 0.0)
-        write_gradient(job, b, s, e, w)
+        write_gradient(b, s, e, w.t, find_gradients(job, b, s, w))
         close_output(job.shape, job.out, b, e, no_view(s), 0.0)
         sample += b.rows
 
@@ -129,7 +129,7 @@ def grad_hess(
         (False, False),
         (losses, grad, hess),
     )
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     prepare_targets(job, s)
     begin, end, _ = next_range(job, chunk, next_chunk)

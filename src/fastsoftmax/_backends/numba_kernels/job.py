@@ -152,7 +152,10 @@ def array_type(element: Any, axes: int, is_input: bool) -> Any:
 
 
 CHUNKS = (types.intp, types.Array(types.int64, 1, "C"))
-"""The types of a kernel's last arguments: samples a chunk, and the number of the next."""
+"""The types of a kernel's last arguments: samples a chunk, and what threads share.
+
+That is the number of the next chunk and the number of the one whose mean gradient is to be added.
+"""
 
 
 @staged

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from .compilation import jitted
 from .staging import Bool, Pointer, Wide, staged
-from .sums import Sum, fold_sum, sum_plus
-from .words import any_lane, iota, select, splat, splat_index, to_float64
+from .sums import Sum, fold_sum, sum_plus, sum_zero
+from .words import any_lane, first_lane, iota, select, splat_index
 
 __all__ = ["UNIT_OF_HUGE", "add_losses", "close_losses", "no_losses"]
 
@@ -28,8 +28,7 @@ class Losses(NamedTuple):
 
 @staged
 def no_losses(like: Pointer) -> Any:
-    zero = to_float64(splat(like, 0))
-    return Losses(Sum(zero, zero), Sum(zero, zero))
+    return Losses(sum_zero(like), sum_zero(like))
 
 
 @staged
@@ -60,5 +59,6 @@ def add_losses(b: Any, losses: Any, loss: Wide) -> Any:
 
 
 @staged
-def close_losses(like: Pointer, losses: Any) -> Any:
-    return Losses(fold_sum(like, losses.common), fold_sum(like, losses.huge))
+def close_losses(losses: Any) -> Any:
+    """As numbers."""
+    return Losses(*(Sum(*map(first_lane, fold_sum(each))) for each in losses))

@@ -26,11 +26,13 @@ __all__ = [
     "offset",
     "offset_bytes",
     "read_once",
+    "read_shared",
     "set_element_at",
     "size_of",
     "store",
     "store_lanes",
     "strides_of",
+    "write_shared",
 ]
 
 INT32 = ir.IntType(32)
@@ -201,3 +203,16 @@ def count_up(counter: Any) -> Int:
     one = ir.Constant(llvm_type(types.int64), 1)
     before = counter.builder.atomic_rmw("add", data(counter).llvm, one, "monotonic")
     return counter.new(before, types.int64)
+
+
+@staged
+def read_shared(counters: Any, index: Int) -> Int:
+    """An array's int64, with all that was written before it was."""
+    place = data(counters).place(index)
+    return counters.new(counters.builder.load_atomic(place, "acquire", 8), types.int64)
+
+
+@staged
+def write_shared(counters: Any, index: Int, value: Int) -> None:
+    """Set an array's int64 after all that was written so far."""
+    counters.builder.store_atomic(value.llvm, data(counters).place(index), "release", 8)

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import row_maxima, transform
+from .block import row_maxima, take_first, transform
 from .compilation import Kernel, jitted
-from .exponential import shift_for
+from .exponential import find_shifts
+from .exponential_sums import sum_exponentials
 from .job import (
     CHUNKS,
     ArrayJob,
@@ -29,7 +30,7 @@ from .rows import (
     log_of_rest,
     scale_rows,
     scratch_bytes,
-    sum_exponentials,
+    sum_rest,
 )
 from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import Sum, sum_quotient
@@ -64,8 +65,8 @@ def softmax_rows(job: Any, begin: int, end: int, s: Any) -> None:
         b = next_block(job.shape, s.x, job.across, sample, end)
         x = open_view(job.shape, job.input, b, s.x, job.other, -np.inf)
         e = open_output(job.shape, job.out, b, s.e)
-        m = row_maxima(b, x)
-        total = sum_exponentials(b, s, x, e, shift_for(m))
+        m = row_maxima(b, x, take_first).first
+        total = sum_exponentials(b, s.partial, x, e, find_shifts(m, m))
         scale_rows(b, e, factors_of(s, inverse_of(m, total)))
         close_output(job.shape, job.out, b, e, job.other, 0.0)
         sample += b.rows
@@ -95,7 +96,7 @@ def log_softmax_rows(job: Any, begin: int, end: int, s: Any) -> None:
         b = next_block(job.shape, s.x, job.across, sample, end)
         x = open_view(job.shape, job.input, b, s.x, job.other, -np.inf)
         e = open_output(job.shape, job.out, b, s.e)
-        p = find_peaks(b, s, x, row_maxima(b, x), e, False)
+        p = sum_rest(b, s, x, e, find_peaks(b, x), False)
         transform(b, log_step, log_scaling_of(x, p), e)
         close_output(job.shape, job.out, b, e, job.other, -np.inf)
         sample += b.rows
@@ -121,7 +122,7 @@ def logsumexp_rows(job: Any, begin: int, end: int, s: Any) -> None:
     while sample < end:
         b = next_block(job.shape, s.x, job.across, sample, end)
         x = open_view(job.shape, job.input, b, s.x, job.other, -np.inf)
-        store_logsumexp(s, find_peaks(b, s, x, row_maxima(b, x), s.e, False))
+        store_logsumexp(s, sum_rest(b, s, x, s.e, find_peaks(b, x), False))
         for i in range(b.rows):
             value = s.doubles[i]
             # An infinite maximum is the result, unless there is a NaN.
@@ -136,7 +137,7 @@ def logsumexp_rows(job: Any, begin: int, end: int, s: Any) -> None:
 
 def softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
     job = open_job(x, where, out)
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)
     while begin < end:
@@ -147,7 +148,7 @@ def softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
 
 def log_softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
     job = open_log_job(x, where, out)
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)
     while begin < end:
@@ -158,7 +159,7 @@ def log_softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> No
 
 def logsumexp(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
     job = open_log_job(x, where, out)
-    memory = np.empty(scratch_bytes(job, False), np.uint8)
+    memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)
     while begin < end:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .powers import POWER_BITS, POWER_FACTOR
 from .staging import staged
 from .words import bits_of, lanes_of
 
@@ -18,9 +19,15 @@ __all__ = [
     "largest_exponent",
     "largest_real",
     "largest_unshifted",
+    "log2e",
+    "power_factor",
+    "power_steps",
     "product_scale",
     "real_bytes",
+    "round_to_integer",
+    "segment",
     "smallest_exponent",
+    "smallest_grid",
 ]
 
 
@@ -41,8 +48,43 @@ def headroom(like: Any) -> int:
 
 
 @staged
+def round_to_integer(like: Any) -> float:
+    """Added and taken away again, it rounds to the nearest integer."""
+    return 1.5 * 2.0 ** (23 if bits_of(like) == 32 else 52)
+
+
+@staged
+def log2e(like: Any) -> float:
+    return float.fromhex("0x1.715476p+0" if bits_of(like) == 32 else "0x1.71547652b82fep+0")
+
+
+@staged
+def power_steps(like: Any) -> int:
+    """How many powers of two are looked up between one exponent and the next."""
+    return 1 << POWER_BITS[bits_of(like)]
+
+
+@staged
+def power_factor(like: Any) -> float:
+    """What they have in common."""
+    return POWER_FACTOR[bits_of(like)]
+
+
+@staged
+def segment(like: Any) -> int:
+    """So many terms of a sum of exponentials start from one grid."""
+    return 1 << (9 if bits_of(like) == 32 else 8)
+
+
+@staged
+def smallest_grid(like: Any) -> int:
+    """The grid's exponent is at least this."""
+    return -110 if bits_of(like) == 32 else -1000
+
+
+@staged
 def largest_unshifted(like: Any) -> float:
-    """Beyond this the maximum is subtracted first; see `shift_for`."""
+    """Beyond this the maximum is subtracted first; see `find_shifts`."""
     return 256.0 if bits_of(like) == 32 else 2048.0
 
 

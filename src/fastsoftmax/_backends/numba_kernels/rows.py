@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import NO_VECTOR, Partial, accumulate, row_argmaxima, skip_lanes, transform
+from .block import Partial, row_argmaxima, row_maxima, row_values, take_two, transform
 from .compilation import jitted
-from .exponential import shift_for, shifted_exp
+from .exponential import find_shifts, shifted_exp
+from .exponential_sums import sum_exponentials_but
+from .job import TargetJob
 from .memory import (
     aligned,
     as_float64,
@@ -20,7 +22,6 @@ from .memory import (
     load_lanes,
     offset_bytes,
     store,
-    store_lanes,
 )
 from .real import (
     exponent_bias,
@@ -32,20 +33,28 @@ from .real import (
     smallest_exponent,
 )
 from .staging import Bool, Int, Pointer, Wide, staged
-from .sums import Sum, acc_add, mul_pair, sum_log1p, sum_plus, sum_quotient
+from .sums import (
+    Sum,
+    mul_pair,
+    sum_log1p,
+    sum_of,
+    sum_plus,
+    sum_quotient,
+    sum_value,
+    sum_zero,
+)
 from .words import (
     absolute,
     any_lane,
     is_finite,
     select,
     splat,
-    splat_bool,
-    splat_index,
     to_float64,
     to_real,
 )
 
 __all__ = [
+    "WAITING",
     "Factors",
     "Peaks",
     "Scratch",
@@ -54,10 +63,13 @@ __all__ = [
     "factors_of",
     "find_peaks",
     "log_of_rest",
+    "pick",
+    "put",
+    "row_pitch",
     "scale_rows",
     "scratch_bytes",
-    "sum_exponentials",
     "sum_of_all",
+    "sum_rest",
     "take_powers",
 ]
 
@@ -75,8 +87,16 @@ class Scratch(NamedTuple):
     y: Pointer
     target_row: Pointer  # one row of effective targets, for labels with smoothing
     class_weight: Pointer  # the class weights as `real`
-    mean_hi: Pointer
+    mean_hi: Pointer  # of a chunk's mean gradient, the sums in each lane
     mean_lo: Pointer
+    own_hi: Pointer  # and those of all lanes
+    own_lo: Pointer
+    # Of rows that wait to be added to the mean gradient: the class treated apart, its gradient and
+    # what their exponentials are to be multiplied by.
+    waiting_at: Pointer
+    waiting_apart: Pointer
+    waiting_hi: Pointer
+    waiting_lo: Pointer
     # Row values that are read or written one by one: of the targets...
     kind: Pointer
     label: Pointer
@@ -92,32 +112,59 @@ class Scratch(NamedTuple):
 LINE = 64
 SLOT = 128
 """Bytes of row values: LANES float64 of the float32 kernels, which have most."""
-SLOTS = 8
+SLOTS = 12
 PARTIAL_BYTES = 2048
-"""LANES vectors of LANES float64."""
+"""LANES vectors of LANES float64: those of the float32 kernels again."""
+WAITING = 4
+"""Rows along the lanes wait to be added to the mean gradient, their exponentials side by side."""
 
 
 def in_lines(size: Any) -> Any:
     return (size + LINE - 1) // LINE * LINE
 
 
-def scratch_lengths(job: Any) -> Any:
-    """Bytes of a block's values, of a row, and of a block's values as float64."""
-    size, classes = real_bytes(job.input.data), job.shape.classes
-    count = classes * select(job.across, classes.like(lanes_of(job.input.data)), 1)
-    return in_lines(count * size), in_lines(classes * size), count * 8
+@staged
+def row_pitch(like: Any, classes: Int) -> Int:
+    lanes = lanes_of(like)
+    return (classes + lanes - 1) // lanes * lanes
+
+
+class Lengths(NamedTuple):
+    """Bytes."""
+
+    values: Any  # of a block
+    exponentials: Any  # of a block, or of the rows that wait
+    row: Any
+    sums: Any  # a class in float64
+    lane_sums: Any  # the same in each lane
+
+
+def scratch_lengths(job: Any) -> Lengths:
+    like, classes = job.input.data, job.shape.classes
+    want_sums = job.want_mean_grad if isinstance(job, TargetJob) else job.across.like(False)
+    size, lanes = real_bytes(like), lanes_of(like)
+    values = in_lines(classes * select(job.across, classes.like(lanes), 1) * size)
+    waiting = WAITING * row_pitch(like, classes) * size
+    sums = in_lines(select(want_sums, classes * 8, 0))
+    return Lengths(
+        values,
+        select(want_sums & ~job.across, waiting, values),
+        in_lines(classes * size),
+        sums,
+        select(job.across, sums * lanes, 0),
+    )
 
 
 @staged
-def scratch_bytes(job: Any, want_sums: Bool) -> Int:
-    values, row, sums = scratch_lengths(job)
-    fixed = LINE + SLOTS * SLOT + 3 * PARTIAL_BYTES
-    return 3 * values + 2 * row + select(want_sums, 2 * sums, 0) + fixed
+def scratch_bytes(job: Any) -> Int:
+    n = scratch_lengths(job)
+    fixed = LINE + SLOTS * SLOT + 2 * PARTIAL_BYTES
+    return 2 * n.values + n.exponentials + 2 * (n.row + n.sums + n.lane_sums) + fixed
 
 
 @staged
 def cut_scratch(job: Any, memory: Any) -> Scratch:
-    values, row, sums = scratch_lengths(job)
+    n = scratch_lengths(job)
     like, place = job.input.data, aligned(data(memory))
 
     def cut(count: int, length: Any) -> list[Pointer]:
@@ -126,14 +173,17 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
         place = starts.pop()
         return starts
 
-    slots = cut(SLOTS, values.like(SLOT))
-    kind, label, places = map(as_int64, slots[:3])
-    label_weight, sample_weight, doubles, doubles2 = map(as_float64, slots[3:7])
-    hi, lo, residual = cut(3, values.like(PARTIAL_BYTES))
-    x, e, y, target_row, class_weight = (as_like(p, like) for p in cut(3, values) + cut(2, row))
-    mean_hi, mean_lo = map(as_float64, cut(2, sums))
+    slots = cut(SLOTS, n.values.like(SLOT))
+    kind, label, places, waiting_at = map(as_int64, slots[:4])
+    label_weight, sample_weight, doubles, doubles2 = map(as_float64, slots[4:8])
+    waiting_apart, waiting_hi, waiting_lo = map(as_float64, slots[8:11])
+    hi, lo = cut(2, n.values.like(PARTIAL_BYTES))
+    values = cut(2, n.values) + cut(1, n.exponentials) + cut(2, n.row)
+    x, y, e, target_row, class_weight = (as_like(p, like) for p in values)
+    own_hi, own_lo, mean_hi, mean_lo = map(as_float64, cut(2, n.sums) + cut(2, n.lane_sums))
     return Scratch(
-        partial=Partial(as_float64(hi), as_float64(lo), as_like(residual, like)),
+        # Sums of either kind are not on their way at the same time.
+        partial=Partial(as_float64(hi), as_float64(lo), as_like(hi, like), as_like(lo, like)),
         x=x,
         e=e,
         y=y,
@@ -141,6 +191,12 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
         class_weight=class_weight,
         mean_hi=mean_hi,
         mean_lo=mean_lo,
+        own_hi=own_hi,
+        own_lo=own_lo,
+        waiting_at=waiting_at,
+        waiting_apart=waiting_apart,
+        waiting_hi=waiting_hi,
+        waiting_lo=waiting_lo,
         kind=kind,
         label=label,
         label_weight=label_weight,
@@ -148,49 +204,11 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
         places=places,
         doubles=doubles,
         doubles2=doubles2,
-        reals=as_like(slots[7], like),
+        reals=as_like(slots[11], like),
     )
 
 
 # --- exponentials ----------------------------------------------------------------------------
-
-
-class Exponentials(NamedTuple):
-    """The exponentials of a block and their sums."""
-
-    x: Pointer
-    e: Pointer
-    shift: Any
-    skip: Wide
-
-
-def add_exponentials(
-    c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, keep: bool, acc: Any
-) -> Any:
-    e, residual = shifted_exp(load_lanes(c.x, offset, lanes, -np.inf), c.shift)
-    if keep:
-        store_lanes(c.e, offset, lanes, e)
-    skipped = (c.skip == splat_index(e, vector)) & splat_bool(e, special)
-    return acc_add(acc, select(skipped, 0, e), select(skipped, 0, residual))
-
-
-@staged
-def exponentials_step(c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any) -> Any:
-    return add_exponentials(c, offset, lanes, vector, special, True, acc)
-
-
-@staged
-def exponential_sum_step(
-    c: Any, offset: Int, lanes: Int, vector: Int, special: Bool, acc: Any
-) -> Any:
-    return add_exponentials(c, offset, lanes, vector, special, False, acc)
-
-
-@jitted
-def sum_exponentials(b: Any, s: Any, x: Pointer, e: Pointer, shift: Any) -> Any:
-    """Each row's sum of shifted exponentials, which go to `e`."""
-    c = Exponentials(x, e, shift, splat_index(x, -1))
-    return accumulate(b, s.partial, exponentials_step, c, NO_VECTOR)
 
 
 class Peaks(NamedTuple):
@@ -210,23 +228,58 @@ class Peaks(NamedTuple):
 @staged
 def exponentials_of(values: Wide, shift: Any) -> Sum:
     """The shifted exponential of row values, to twice the precision."""
-    e, residual = shifted_exp(values, shift)
-    return Sum(to_float64(e), to_float64(residual))
+    e = shifted_exp(values, shift)
+    return sum_of(to_float64(e.power), to_float64(e.rest))
+
+
+@staged
+def peaks_at(tops: Any, at: Wide) -> Peaks:
+    shift = find_shifts(tops.first, tops.second)
+    return Peaks(tops.first, at, shift, exponentials_of(tops.first, shift), sum_zero(tops.first))
 
 
 @jitted
-def find_peaks(b: Any, s: Any, x: Pointer, m: Wide, e: Pointer, store: bool) -> Any:
-    """The peaks of rows with maxima m; the exponentials go to `e` where `store` says so."""
-    at = row_argmaxima(b, x, m)
-    shift = shift_for(m)
-    top = exponentials_of(m, shift)
-    skip, special = skip_lanes(b, x, at)
-    c = Exponentials(x, e, shift, skip)
-    if store:
-        rest = accumulate(b, s.partial, exponentials_step, c, special)
-    else:
-        rest = accumulate(b, s.partial, exponential_sum_step, c, special)
-    return Peaks(m, at, shift, top, rest)
+def find_peaks(b: Any, x: Pointer) -> Any:
+    """The peaks of rows but for `rest`, which sum_rest adds."""
+    tops = row_maxima(b, x, take_two)
+    return peaks_at(tops, row_argmaxima(b, x, tops.first))
+
+
+@staged
+def with_rest(p: Any, rest: Any) -> Any:
+    return p._replace(rest=rest)
+
+
+@staged
+def rounded_top(p: Any) -> Wide:
+    return to_real(p.maximum, sum_value(p.top))
+
+
+@jitted
+def sum_rest(b: Any, s: Any, x: Pointer, e: Pointer, p: Any, keep: bool) -> Any:
+    """The peaks with `rest`; the exponentials go to `e` if `keep` says so."""
+    rest = sum_exponentials_but(b, s.partial, x, e, p.shift, p.at, keep)
+    if keep:
+        put(b, s, p.at, rounded_top(p), e)
+    return with_rest(p, rest)
+
+
+@jitted
+def pick(b: Any, s: Any, values: Pointer, at: Wide) -> Wide:
+    """Each row's value at its class."""
+    store(s.places, 0, at)
+    for i in range(b.lanes):
+        s.reals[i] = values[s.places[i] * b.lanes + i]
+    return row_values(b, s.x, s.reals)
+
+
+@jitted
+def put(b: Any, s: Any, at: Wide, row: Wide, values: Pointer) -> None:
+    """Row values to each row's class."""
+    store(s.places, 0, at)
+    store(s.reals, 0, row)
+    for i in range(b.lanes):
+        values[s.places[i] * b.lanes + i] = s.reals[i]
 
 
 @staged

@@ -17,16 +17,20 @@ from .words import is_finite
 
 __all__ = ["Plan", "combine"]
 
-CHUNK_ELEMENTS = 32768
+CHUNK_ELEMENTS = 16384
 """A chunk's logits stay in cache between their kernel's passes."""
-MOST_MEAN_CHUNKS = 64
-"""Each has a mean gradient of its own in memory."""
+MEAN_ROWS = 64
+"""Of long rows to a chunk with a mean gradient, which costs a row's time to add up."""
+FEWEST_CHUNKS = 8
+"""But no fewer chunks than these for its sake."""
 WORTH_A_THREAD = 1 << 18
 """Elements: below this handing work to another Python thread costs more than it saves."""
 ROWS_ACROSS = 16
 """Chunks are whole blocks, where rows lie across the lanes."""
+LONGEST_ACROSS = 512
+"""At most, classes side by side."""
 MEAN_PITCH = 16
-"""A chunk's mean gradient in memory is whole vectors."""
+"""A mean gradient's sums in memory are whole vectors."""
 
 
 class Plan:
@@ -40,8 +44,8 @@ class Plan:
         samples = outer * inner
         chunk = CHUNK_ELEMENTS // self.classes + 1
         if want_mean_grad:
-            chunk = max(chunk, samples // MOST_MEAN_CHUNKS + 1)
-        if want_mean_grad or chunk > 1 or x.strides[2] not in (4, 8):
+            chunk = max(chunk, min(MEAN_ROWS, samples // FEWEST_CHUNKS))
+        if self.classes <= LONGEST_ACROSS or x.strides[2] not in (4, 8):
             chunk = -(-chunk // ROWS_ACROSS) * ROWS_ACROSS
         self.chunk = chunk
         self.chunks = -(-samples // chunk)
@@ -49,15 +53,15 @@ class Plan:
         self.threads = min(num_threads, self.chunks) if is_worth else 1
 
     def run(self, kernel: Kernel, *args: Any) -> None:
-        """Call a kernel, its chunks' length and the counter that threads share added."""
+        """Call a kernel, its chunks' length and the counters that threads share added."""
         work = kernel.version(self.itemsize)
-        run_in_threads(work, (*args, self.chunk, np.zeros(1, np.int64)), self.threads)
+        run_in_threads(work, (*args, self.chunk, np.zeros(2, np.int64)), self.threads)
 
     def sums(self, want_mean_grad: bool) -> tuple[Float64Array, Float64Array]:
-        """Return where the chunks put their losses and mean gradients."""
+        """Return where the chunks put their losses, and all together their mean gradient."""
         pitch = -(-self.classes // MEAN_PITCH) * MEAN_PITCH
-        mean_shape = (2, self.chunks, pitch) if want_mean_grad else (0, 0, 0)
-        return np.empty((self.chunks, 4)), np.empty(mean_shape)
+        mean_shape = (2, pitch) if want_mean_grad else (0, 0)
+        return np.empty((self.chunks, 4)), np.zeros(mean_shape)
 
 
 @jitted
@@ -71,9 +75,9 @@ def add_up(hi: Any, lo: Any) -> Number:
     return total + lost
 
 
-def combine_chunks(chunk_loss: Any, chunk_mean: Any, mean_grad: Any, divisor: float) -> Number:
+def combine_chunks(chunk_loss: Any, mean_sums: Any, mean_grad: Any, divisor: float) -> Number:
     for k in range(mean_grad.size):
-        mean_grad[k] = add_up(chunk_mean[0, :, k], chunk_mean[1, :, k])
+        mean_grad[k] = mean_sums[0, k] + mean_sums[1, k]
     common = add_up(chunk_loss[:, 0], chunk_loss[:, 1]) / divisor
     huge = add_up(chunk_loss[:, 2], chunk_loss[:, 3])
     return common if huge == 0 else common + huge * (UNIT_OF_HUGE / divisor)
@@ -81,16 +85,15 @@ def combine_chunks(chunk_loss: Any, chunk_mean: Any, mean_grad: Any, divisor: fl
 
 def _signature(real: Any) -> tuple[Any, ...]:
     sums = types.Array(types.float64, 2, "C")
-    means = types.Array(types.float64, 3, "C")
-    return sums, means, types.Array(types.float64, 1, "C"), types.float64
+    return sums, sums, types.Array(types.float64, 1, "C"), types.float64
 
 
 _COMBINE = Kernel(combine_chunks, _signature)
 
 
 def combine(
-    chunk_loss: Float64Array, chunk_mean: Float64Array, mean_grad: Float64Array, divisor: float
+    chunk_loss: Float64Array, mean_sums: Float64Array, mean_grad: Float64Array, divisor: float
 ) -> float:
     """Fill the mean gradient and return the loss over the divisor, from the chunks' in order."""
-    loss: float = _COMBINE.version(8)(chunk_loss, chunk_mean, mean_grad, divisor)
+    loss: float = _COMBINE.version(8)(chunk_loss, mean_sums, mean_grad, divisor)
     return loss

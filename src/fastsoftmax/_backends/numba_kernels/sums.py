@@ -12,6 +12,7 @@ from .memory import load_as_many, store
 from .real import bits_of, lanes_of, product_scale
 from .staging import Int, Pointer, Wide, staged
 from .words import (
+    LINE_BITS,
     fma,
     fold_lanes,
     from_bits,
@@ -29,13 +30,15 @@ __all__ = [
     "Sum",
     "acc_add",
     "acc_add_product",
+    "acc_add_scaled",
+    "acc_load",
+    "acc_store",
     "acc_zero",
     "fold_acc",
     "fold_rows",
     "fold_sum",
     "mul_pair",
     "sum_error",
-    "sum_into",
     "sum_log1p",
     "sum_negative",
     "sum_of",
@@ -44,6 +47,7 @@ __all__ = [
     "sum_quotient",
     "sum_times",
     "sum_value",
+    "sum_zero",
 ]
 
 SPLITTER = float.fromhex("0x1.0000002p27")
@@ -89,15 +93,29 @@ def mul_pair(a: Wide, hi: Wide, lo: Wide) -> Wide:
 
 
 class Sum(NamedTuple):
-    """hi + lo."""
+    """hi + lo, one a row."""
 
     hi: Any
     lo: Any
 
 
+def is_plain(a: Wide) -> bool:
+    """Whether a row value of float64 belongs to rows of float32, of which there are more lanes.
+
+    float64 is twice their precision: lo is 0 throughout.
+    """
+    return bool(a.kind.count * bits_of(a) > LINE_BITS)
+
+
 def if_finite(a: Any, yes: Any, no: Any) -> Any:
     """Infinities and NaN stay as they are; an error term would make NaN of both."""
     return select(is_finite(a), yes, no)
+
+
+@staged
+def sum_zero(like: Any) -> Sum:
+    zero = to_float64(splat(like, 0))
+    return Sum(zero, zero)
 
 
 def sum_value(a: Any) -> Any:
@@ -106,11 +124,15 @@ def sum_value(a: Any) -> Any:
 
 def sum_of(hi: Any, lo: Any) -> Sum:
     total = hi + lo
+    if is_plain(hi):
+        return Sum(total, hi.like(0))
     return Sum(total, if_finite(total, sum_error(hi, lo, total), 0))
 
 
 def sum_plus(a: Any, b: Any) -> Sum:
     total = a.hi + b.hi
+    if is_plain(total):
+        return Sum(total, total.like(0))
     return sum_of(total, if_finite(total, sum_error(a.hi, b.hi, total) + (a.lo + b.lo), 0))
 
 
@@ -120,6 +142,8 @@ def sum_negative(a: Any) -> Sum:
 
 def sum_product(a: Any, b: Any) -> Sum:
     product = a.hi * b.hi
+    if is_plain(product):
+        return Sum(product, product.like(0))
     error = product_error(a.hi, b.hi, product) + (a.hi * b.lo + a.lo * b.hi)
     return sum_of(product, if_finite(product, error, 0))
 
@@ -130,6 +154,8 @@ def sum_times(a: Any, b: Any) -> Sum:
 
 def sum_quotient(a: Any, b: Any) -> Sum:
     quotient = a.hi / b.hi
+    if is_plain(quotient):
+        return Sum(quotient, quotient.like(0))
     product = quotient * b.hi
     rest = (a.hi - product) - product_error(quotient, b.hi, product)
     return sum_of(quotient, if_finite(quotient, (rest + (a.lo - quotient * b.lo)) / b.hi, 0))
@@ -152,7 +178,7 @@ def sum_log1p(a: Any) -> Any:
     u = 1 + a is 2^k m with m within a factor of sqrt 2 of 1, and log m = f - (f^2 / 2 - s (f^2 / 2
     + z R(z))) with f = m - 1, s = f / (2 + f) and z = s^2: the series of 2 artanh s, but that f
     itself, exact, stands apart. R is minimax, to 2^-59 of the logarithm. What u's rounding left out
-    of 1 + a is added as a tangent.
+    of 1 + a is added as a tangent, in float32 only near 1, where alone it is seen there.
     """
     one = a.hi.like(1)
     u = one + a.hi
@@ -166,8 +192,9 @@ def sum_log1p(a: Any) -> Any:
     z2 = z * z
     even, odd = ((c[0] * z2 + c[1]) * z2 + c[2] for c in (LOG1P_EVEN, LOG1P_ODD))
     r = (even * z + odd) * z + LOG1P_FIRST
+    tangent = select(u < 2, left_out, 0) if is_plain(u) else left_out / u
     half_square = 0.5 * f * f
-    curve = s * (half_square + z * r) + (k * LN2_LO + left_out / u)
+    curve = s * (half_square + z * r) + (k * LN2_LO + tangent)
     return if_finite(a.hi, k * LN2_HI + (f - (half_square - curve)), a.hi)
 
 
@@ -175,7 +202,7 @@ def sum_log1p(a: Any) -> Any:
 
 
 class Accumulator(NamedTuple):
-    """A sum a lane, in float64, and what rounding took from its terms, in the element type."""
+    """A sum a lane, in float64, and what rounding took from its terms: of float32 nothing."""
 
     sum: Wide
     residual: Wide
@@ -183,68 +210,86 @@ class Accumulator(NamedTuple):
 
 @staged
 def acc_zero(like: Any) -> Accumulator:
-    zero = splat(like, 0)
-    return Accumulator(to_float64(zero), zero)
+    return Accumulator(*sum_zero(like))
 
 
-def acc_add(acc: Any, a: Wide, residual: Wide) -> Accumulator:
-    wide = to_float64(a)
-    total = acc.sum + wide
-    if bits_of(a) == 64:
-        residual = sum_error(acc.sum, wide, total) + residual
-    return Accumulator(total, acc.residual + residual)
+def acc_add(acc: Any, a: Wide) -> Accumulator:
+    total = acc.sum + to_float64(a)
+    if is_plain(total):
+        return Accumulator(total, acc.residual)
+    return Accumulator(total, acc.residual + sum_error(acc.sum, a, total))
 
 
 def acc_add_product(acc: Any, a: Wide, b: Wide) -> Accumulator:
-    if bits_of(a) == 32:
+    if is_plain(acc.sum):
         return Accumulator(fma(to_float64(a), to_float64(b), acc.sum), acc.residual)
     product = a * b
-    return acc_add(acc, product, product_error(a, b, product))
+    acc = acc_add(acc, product)
+    return Accumulator(acc.sum, acc.residual + product_error(a, b, product))
 
 
-def fold(like: Any, a: Any, b: Any) -> Any:
-    """a + b of two vectors of sums each."""
-    total, rest = a[0] + b[0], a[1] + b[1]
-    if bits_of(like) == 64:
-        # float32 needs no more: float64 has bits to spare.
-        rest = rest + sum_error(a[0], b[0], total)
-    return total, rest
+def acc_add_scaled(acc: Any, a: Wide, factor: Any) -> Accumulator:
+    """Add a times a factor hi + lo."""
+    if is_plain(acc.sum):
+        return Accumulator(fma(to_float64(a), factor.hi, acc.sum), acc.residual)
+    return acc_add(acc, fma(a, factor.hi, a * factor.lo))
 
 
-def finished(hi: Any, lo: Any) -> Sum:
+def acc_load(like: Any, sums: Any, index: Int) -> Accumulator:
+    """From sums hi + lo in memory, of which float32 has no lo."""
+    total = load_as_many(like, sums.hi, index)
+    rest = total.like(0) if is_plain(total) else load_as_many(like, sums.lo, index)
+    return Accumulator(total, rest)
+
+
+def acc_store(like: Any, sums: Any, index: Int, acc: Any) -> None:
+    store(sums.hi, index, acc.sum)
+    if not is_plain(acc.sum):
+        store(sums.lo, index, acc.residual)
+
+
+def finished(hi: Wide, lo: Wide) -> Sum:
     return sum_of(hi, if_finite(hi, lo, 0))
 
 
-def fold_sum(like: Any, a: Any) -> Sum:
-    """The lanes' sums added up, in halves."""
-    return finished(*fold_lanes((a.hi, a.lo), lambda first, second: fold(like, first, second)))
+@staged
+def fold_sum(a: Any) -> Sum:
+    """The lanes' sums added up, in halves, again in each lane."""
+    plain = is_plain(a.hi)
+
+    def join(first: tuple[Wide, ...], second: tuple[Wide, ...]) -> tuple[Wide, ...]:
+        total, rest = (first[i] + second[i] for i in range(2))
+        return total, rest if plain else rest + sum_error(first[0], second[0], total)
+
+    return finished(*(splat(a.hi, each) for each in fold_lanes((a.hi, a.lo), join)))
 
 
 @staged
 def fold_acc(acc: Any) -> Sum:
-    """The same, again in each lane."""
-    hi, lo = fold_sum(acc.residual, Sum(acc.sum, to_float64(acc.residual)))
-    return Sum(splat(acc.sum, hi), splat(acc.sum, lo))
+    return fold_sum(Sum(acc.sum, acc.residual))
 
 
 @staged
 def fold_into(like: Pointer, hi: Pointer, lo: Pointer, to: Int, other: Int) -> None:
-    a, b = ((load_as_many(like, hi, at), load_as_many(like, lo, at)) for at in (to, other))
-    total, rest = fold(like, a, b)
+    a, b = load_as_many(like, hi, to), load_as_many(like, hi, other)
+    total = a + b
     store(hi, to, total)
-    store(lo, to, rest)
+    if not is_plain(total):
+        rest = load_as_many(like, lo, to) + load_as_many(like, lo, other)
+        store(lo, to, rest + sum_error(a, b, total))
 
 
 @staged
 def finished_rows(like: Pointer, hi: Pointer, lo: Pointer) -> Sum:
-    return finished(load_as_many(like, hi, 0), load_as_many(like, lo, 0))
+    total = load_as_many(like, hi, 0)
+    return finished(total, total.like(0) if is_plain(total) else load_as_many(like, lo, 0))
 
 
 @jitted
 def fold_rows(like: Pointer, hi: Pointer, lo: Pointer, used: int) -> Any:
     """LANES vectors of sums in memory added up, in halves, as the lanes of one are added up.
 
-    Vectors from `used` on are 0 and are not read.
+    Vectors from `used` on are 0 and are not read; of float32's sums there is no `lo`.
     """
     lanes = lanes_of(like)
     half = lanes // 2
@@ -255,13 +300,3 @@ def fold_rows(like: Pointer, hi: Pointer, lo: Pointer, used: int) -> Any:
             used = half
         half //= 2
     return finished_rows(like, hi, lo)
-
-
-@staged
-def sum_into(hi: Pointer, lo: Pointer, index: Int, a: Wide) -> None:
-    """hi + lo += a for LANES sums in memory."""
-    before, wide = load_as_many(a, hi, index), to_float64(a)
-    total = before + wide
-    if bits_of(a) == 64:
-        store(lo, index, load_as_many(a, lo, index) + sum_error(before, wide, total))
-    store(hi, index, total)

@@ -130,21 +130,30 @@ def only_target(b: Any, y: Pointer, row: int) -> int:
 
 
 @jitted
-def read_label(job: Any, sample: int, row: int, s: Any) -> None:
-    label = label_at(job, sample)
-    # In range or ignored, as was checked; but the caller's other threads may have written to the
-    # labels since.
-    if (job.has_ignore_index and label == job.ignore_index) or not 0 <= label < job.shape.classes:
-        return
-    s.kind[row] = TARGET_DENSE if job.label_smoothing != 0 else TARGET_LABEL
-    s.label[row] = label
-    s.label_weight[row] = class_weight_at(job, label)
-    s.sample_weight[row] = sample_weight_at(job, sample)
+def read_labels(job: Any, b: Any, s: Any) -> None:
+    kind = TARGET_DENSE if job.label_smoothing != 0 else TARGET_LABEL
+    for i in range(b.rows):
+        label = label_at(job, b.sample + i)
+        # In range or ignored, as was checked; but the caller's other threads may have written to
+        # the labels since.
+        ignored = not 0 <= label < job.shape.classes
+        ignored |= job.has_ignore_index and label == job.ignore_index
+        s.kind[i] = TARGET_IGNORED if ignored else kind
+        s.label[i] = 0 if ignored else label
+        s.label_weight[i] = 0.0 if ignored else 1.0
+        s.sample_weight[i] = 0.0 if ignored else 1.0
+    if job.class_weight.exists or job.sample_weight.exists:
+        for i in range(b.rows):
+            if s.kind[i] != TARGET_IGNORED:
+                s.label_weight[i] = class_weight_at(job, s.label[i])
+                s.sample_weight[i] = sample_weight_at(job, b.sample + i)
 
 
 @jitted
 def read_probabilities(job: Any, b: Any, y: Pointer, row: int, s: Any) -> None:
     only = only_target(b, y, row) if job.label_smoothing == 0 else b.classes
+    s.label[row] = 0
+    s.label_weight[row] = 0.0
     s.sample_weight[row] = sample_weight_at(job, b.sample + row)
     s.kind[row] = TARGET_DENSE if only == b.classes else TARGET_LABEL
     if only != b.classes:
@@ -155,14 +164,13 @@ def read_probabilities(job: Any, b: Any, y: Pointer, row: int, s: Any) -> None:
 @jitted
 def read_rows(job: Any, b: Any, s: Any) -> Pointer:
     """What each row's target is, to scratch memory. The result is the rows of probabilities."""
-    for i in range(lanes_of(s.x)):
+    for i in range(b.rows, b.lanes):
         s.kind[i] = TARGET_IGNORED
         s.label[i] = 0
         s.label_weight[i] = 0.0
         s.sample_weight[i] = 0.0
     if job.have_labels:
-        for i in range(b.rows):
-            read_label(job, b.sample + i, i, s)
+        read_labels(job, b, s)
         return s.y
     y = open_view(job.shape, job.other, b, s.y, no_view(s), 0.0)
     for i in range(b.rows):

@@ -10,10 +10,12 @@ or a pointer.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 from .numba_api import cgutils, codegen_target, ir, types
+from .powers import POWER_BITS, POWERS
 from .staging import (
     Bool,
     Int,
@@ -28,6 +30,7 @@ from .staging import (
 )
 
 __all__ = [
+    "LINE_BITS",
     "absolute",
     "any_lane",
     "bits_of",
@@ -40,12 +43,15 @@ __all__ = [
     "has_fma",
     "index_from",
     "iota",
+    "is_double",
     "is_finite",
     "lanes_of",
     "line_like",
     "llvm_suffix",
     "maximum",
-    "pow2",
+    "minimum",
+    "power_of",
+    "scale_of",
     "select",
     "splat",
     "splat_bool",
@@ -54,10 +60,12 @@ __all__ = [
     "to_float64",
     "to_real",
     "turned",
+    "yield_thread",
 ]
 
 LINE_BITS = 512
 MANTISSA_BITS = {32: 23, 64: 52}
+EXPONENT_MASK = {32: 0x7F800000, 64: 0x7FF0000000000000}
 REALS = {32: types.float32, 64: types.float64}
 INTEGERS = {32: types.int32, 64: types.int64}
 INT32 = ir.IntType(32)
@@ -70,6 +78,15 @@ def call_llvm(like: Value, name: str, result: Any, *args: Any) -> Any:
     return like.builder.call(function, args)
 
 
+@staged
+def yield_thread(like: Any) -> None:
+    """Let others run, in a loop that waits for another thread, where the system knows how."""
+    if hasattr(os, "sched_yield"):
+        kind = ir.FunctionType(INT32, [])
+        call = cgutils.get_or_insert_function(like.builder.module, kind, "sched_yield")
+        like.builder.call(call, [])
+
+
 def llvm_suffix(kind: Any) -> str:
     """How LLVM writes a type in the name of an intrinsic."""
     if isinstance(kind, ir.VectorType):
@@ -77,11 +94,18 @@ def llvm_suffix(kind: Any) -> str:
     return {ir.FloatType: "f32", ir.DoubleType: "f64"}.get(type(kind)) or f"i{kind.width}"
 
 
+def is_x86() -> bool:
+    return codegen_target()[0].startswith(("x86_64", "amd64", "i386", "i686"))
+
+
+def has_feature(name: str) -> bool:
+    """Whether the CPU that is compiled for has a set of instructions, by LLVM's name for it."""
+    return f"+{name}" in codegen_target()[2].split(",")
+
+
 def has_fma() -> bool:
     """Whether multiply and add are one instruction on the CPU that is compiled for."""
-    triple, _, features = codegen_target()
-    is_x86 = triple.startswith(("x86_64", "amd64", "i386", "i686"))
-    return not is_x86 or "+fma" in features.split(",")
+    return not is_x86() or has_feature("fma")
 
 
 # --- kinds -----------------------------------------------------------------------------------
@@ -107,6 +131,11 @@ def _index_line(like: Value) -> Lanes:
 def bits_of(like: Any) -> int:
     """32 for float32, 64 for float64."""
     return int(_real(like).bitwidth)
+
+
+@staged
+def is_double(like: Any) -> bool:
+    return bits_of(like) == 64
 
 
 @staged
@@ -220,6 +249,12 @@ def maximum(a: Any, b: Any) -> Any:
 
 
 @staged
+def minimum(a: Any, b: Any) -> Any:
+    """a < b ? a : b"""
+    return select(a < b, a, b)
+
+
+@staged
 def any_lane(condition: Wide) -> Bool:
     builder, count = condition.builder, condition.kind.count
     mask = builder.bitcast(condition.llvm, ir.IntType(count))
@@ -237,11 +272,6 @@ def from_bits(a: Any) -> Any:
     return a.new(a.builder.bitcast(a.llvm, llvm_type(kind)), kind)
 
 
-def pow2(rounded: Wide, bits: Wide) -> Wide:
-    """2^(n + bits - bias) for the whole number n that the last bits of `rounded` are."""
-    return from_bits((to_bits(rounded) + bits) << MANTISSA_BITS[bits_of(rounded)])
-
-
 # --- between lanes ---------------------------------------------------------------------------
 
 
@@ -256,6 +286,16 @@ def _halves(a: Wide) -> tuple[Wide, Wide]:
     lanes = list(range(a.kind.count))
     half = a.kind.count // 2
     return _shuffle(a, a, lanes[:half]), _shuffle(a, a, lanes[half:])
+
+
+def _joined(a: Wide, b: Wide) -> Wide:
+    return _shuffle(a, b, list(range(a.kind.count + b.kind.count)))
+
+
+def _seen_as(a: Wide, element: Any) -> Wide:
+    """The same bits in lanes of another type."""
+    line = Lanes(element, a.kind.count * bits_of(a) // element.bitwidth)
+    return a.new(a.builder.bitcast(a.llvm, llvm_type(line)), line)
 
 
 def first_lane(a: Wide) -> Any:
@@ -281,3 +321,63 @@ def turned(a: Wide, b: Wide, c: Wide, d: Wide) -> tuple[Wide, ...]:
     return tuple(
         _shuffle(*pair, lanes) for pair in ((ab, cd), (ab2, cd2)) for lanes in (first, second)
     )
+
+
+# --- powers of two ---------------------------------------------------------------------------
+
+# Both of a number of steps, so many between one exponent and the next, in the low bits of its sum
+# with round_to_integer.
+
+
+def scale_of(steps: Wide) -> Wide:
+    """2^whole steps, where the exponent's bias is part of the steps."""
+    bits = bits_of(steps)
+    exponent = to_bits(steps) << (MANTISSA_BITS[bits] - POWER_BITS[bits])
+    return from_bits(exponent & EXPONENT_MASK[bits])
+
+
+def power_of(steps: Wide) -> Wide:
+    """The power that is left, from the table."""
+    if is_x86() and has_feature("avx512f"):
+        return _power_by_avx512(steps)
+    if is_x86() and has_feature("avx2"):
+        return _power_by_avx2(steps)
+    return _power_by_bits(steps)
+
+
+def _table(like: Wide, count: int) -> Wide:
+    """The powers, again and again."""
+    line, powers = Lanes(like.kind.element, count), POWERS[bits_of(like)]
+    entry = llvm_type(line.element)
+    lanes = [ir.Constant(entry, powers[i % len(powers)]) for i in range(count)]
+    return like.new(ir.Constant(llvm_type(line), lanes), line)
+
+
+def _power_by_avx512(steps: Wide) -> Wide:
+    table, index = _table(steps, steps.kind.count), to_bits(steps)
+    name = f"x86.avx512.permvar.{'sf' if bits_of(steps) == 32 else 'df'}.512"
+    return steps.new(call_llvm(steps, name, table.llvm.type, table.llvm, index.llvm))
+
+
+def _power_by_avx2(steps: Wide) -> Wide:
+    """AVX2 looks up 32 bits at a time, in 8 lanes."""
+    table, index = _table(steps, 256 // bits_of(steps)), to_bits(steps)
+    if bits_of(steps) == 64:
+        # The halves of entry j are numbers 2 j and 2 j + 1.
+        table, lower = _seen_as(table, types.float32), _seen_as(index << 1, types.int32)
+        both = _shuffle(lower, lower, [i - i % 2 for i in range(lower.kind.count)])
+        index = both | (iota(both) & 1)
+    found = [
+        table.new(call_llvm(table, "x86.avx2.permps", table.llvm.type, table.llvm, half.llvm))
+        for half in _halves(index)
+    ]
+    return _seen_as(_joined(*found), steps.kind.element)
+
+
+def _power_by_bits(steps: Wide) -> Wide:
+    index, powers = to_bits(steps), [steps.like(power) for power in POWERS[bits_of(steps)]]
+    for bit in range(POWER_BITS[bits_of(steps)]):
+        is_set = (index & (1 << bit)) != 0
+        pairs = zip(powers[::2], powers[1::2], strict=True)
+        powers = [select(is_set, odd, even) for even, odd in pairs]
+    return powers[0]
