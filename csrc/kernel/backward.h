@@ -53,7 +53,8 @@ KERNEL(softmax_backward)
 struct log_backward {
     const real *g, *output;
     struct shifts shift;
-    wide power, hi, lo;
+    wide power;
+    struct wide_factors factor;
 };
 
 /* g - e^output sum g */
@@ -61,7 +62,7 @@ static ALWAYS_INLINE wide log_softmax_backward_step(const void *context, size_t 
     const struct log_backward *c = context;
     wide e = shifted_exp(load_lanes(c->output + offset, lanes, -(real)INFINITY), &c->shift).e;
     wide g = load_lanes(c->g + offset, lanes, 0);
-    return w_sub(g, w_mul_pair(w_mul(e, c->power), c->hi, c->lo));
+    return w_sub(g, times_factor(w_mul(e, c->power), &c->factor));
 }
 
 static ALWAYS_INLINE void log_softmax_backward_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
@@ -84,14 +85,14 @@ static ALWAYS_INLINE void log_softmax_backward_blocks(const struct fsm_job *job,
         w_store(shift, shifts.shift);
         w_store(n, shifts.n);
         for (size_t i = 0; i < b.lanes; i++) {
-            /* The exponentials come times POWER_FACTOR 2^(HEADROOM - N) e^-shift. */
+            /* The exponentials come times POWER_FACTOR 2^(HEADROOM - N) e^-shift; shares are 2^HEADROOM times larger.
+             */
             double scale = exp((double)shift[i]) / POWER_FACTOR;
-            double unscale = ldexp(scale, (int)n[i] - HEADROOM);
+            double unscale = ldexp(scale, (int)n[i]);
             set_row_sum(&sums, i, sum_times(row_sum(&sums, i), unscale));
         }
         set_factors(&factors, b.lanes, &sums);
-        const struct log_backward c = {
-            b.x, b.y, shifts, row_values(&b, factors.power), row_values(&b, factors.hi), row_values(&b, factors.lo)};
+        const struct log_backward c = {b.x, b.y, shifts, row_values(&b, factors.power), wide_factors(&b, &factors)};
         finish(job, &job->out, &b, log_softmax_backward_step, &c, b.e);
         close_output(job, &job->out, &b, b.e, 0);
         sample += b.rows;

@@ -11,11 +11,8 @@ static ALWAYS_INLINE v v_reduce(v x, v n) {
     return v_fnma(n, ln2_lo, v_fnma(n, ln2_hi, x));
 }
 
-/* a (hi + lo), rounded once but for the last term's own rounding. */
-static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo) {
-    const v up = v_set1(PRODUCT_SCALE), down = v_set1(1 / PRODUCT_SCALE);
-    return v_mul(v_fma(a, v_mul(hi, up), v_mul(a, v_mul(lo, up))), down);
-}
+/* a (hi + lo), rounded once but for the last term's own rounding, times a power of two. */
+static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo, v down) { return v_mul(v_fma(a, hi, v_mul(a, lo)), down); }
 
 #if FSM_REAL_BITS == 64
 /* What a * b, rounded to `product`, left out. */

@@ -7,7 +7,7 @@
 /* What a block's rows come to. */
 struct row_results {
     double loss[LANES];
-    struct row_sums share;      /* e times it: p, scaled as the gradient is */
+    struct row_sums share;      /* e times it, and ROOM: p, scaled as the gradient is */
     struct factors probability; /* the same as numbers of `real` */
     real target[LANES];         /* y times it is subtracted */
     size_t at[LANES];           /* the class treated apart ... */
@@ -41,8 +41,8 @@ static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t 
     w_acc_add_product(sum, y, w_if_equal(y, zero, zero, below)); /* nothing of a class at -inf counts as 0 */
 }
 
-static NEVER_INLINE void sum_dense(const struct fsm_job *job, const struct block *b, const struct peaks *p,
-                                   struct dense_sums *d) {
+static NEVER_INLINE void sum_dense(const struct fsm_job *restrict job, const struct block *restrict b,
+                                   const struct peaks *restrict p, struct dense_sums *restrict d) {
     const struct below_maximum c = {b, w_mul(row_values(b, p->maximum), w_set1(DISTANCE_UNIT))};
     accumulate(b, total_step, &c, NO_VECTOR, &d->total);
     if (job->want_loss) accumulate(b, below_step, &c, NO_VECTOR, &d->below);
@@ -59,8 +59,8 @@ static ALWAYS_INLINE struct fsm_sum sum_of_others(const struct peaks *p, size_t 
 }
 
 /* Losses and gradients as of labels; an ignored row has weight 0. */
-static NEVER_INLINE void label_losses(size_t rows, const struct peaks *p, const struct targets *t,
-                                      const real *f_label, struct row_results *r) {
+static NEVER_INLINE void label_losses(size_t rows, const struct peaks *restrict p, const struct targets *restrict t,
+                                      const real *f_label, struct row_results *restrict r) {
     for (size_t i = 0; i < rows; i++) {
         double weight = t->sample_weight[i] * t->label_weight[i], log_rest = log_of_rest(p, i);
         double maximum = p->maximum[i], f = f_label[i], below = maximum - f;
@@ -70,19 +70,22 @@ static NEVER_INLINE void label_losses(size_t rows, const struct peaks *p, const 
     }
 }
 
-static NEVER_INLINE void label_gradients(const struct fsm_job *job, size_t rows, const struct peaks *p,
-                                         const struct targets *t, const struct row_sums *e_label,
-                                         struct row_results *r) {
+static NEVER_INLINE void label_gradients(const struct fsm_job *restrict job, size_t rows,
+                                         const struct peaks *restrict p, const struct targets *restrict t,
+                                         const struct row_sums *restrict e_label, struct row_results *restrict r) {
     const double divisor = job->divisor;
     for (size_t i = 0; i < rows; i++) {
         double scaled = t->sample_weight[i] * t->label_weight[i] / divisor;
         struct fsm_sum all = sum_of_all(p, i);
         struct fsm_sum others = sum_of_others(p, i, t->label[i], row_sum(e_label, i));
-        struct fsm_sum share = sum_quotient((struct fsm_sum){scaled, 0}, all);
+        struct fsm_sum share = share_of((struct fsm_sum){scaled, 0}, all);
+        /* The room goes to whichever factor does not underflow by it. */
+        const double room = fabs(scaled) < 1 ? ROOM : 1;
+        others = (struct fsm_sum){others.hi * room, others.lo * room};
         set_row_sum(&r->share, i, share);
         r->target[i] = 0;
         r->at[i] = t->label[i];
-        r->apart[i] = (real)(0 - sum_value(sum_product(others, share)));
+        r->apart[i] = (real)(0 - sum_value(sum_product(others, share)) * (ROOM / room));
     }
 }
 
@@ -107,12 +110,12 @@ static NEVER_INLINE double dense_loss(const struct peaks *p, size_t i, double sa
     return sample_weight * sum_value(sum_plus(below, sum_times(row_sum(&d->total, i), log_rest)));
 }
 
-static NEVER_INLINE void dense_gradient(const struct fsm_job *job, const struct block *b, const struct peaks *p,
-                                        size_t i, const struct targets *t, const struct dense_sums *d,
-                                        struct row_results *r) {
+static NEVER_INLINE void dense_gradient(const struct fsm_job *restrict job, const struct block *restrict b,
+                                        const struct peaks *restrict p, size_t i, const struct targets *restrict t,
+                                        const struct dense_sums *restrict d, struct row_results *restrict r) {
     const double scaled = t->sample_weight[i] / job->divisor, y = b->y[p->at[i] * b->lanes + i];
     const struct fsm_sum all = sum_of_all(p, i), total = row_sum(&d->total, i);
-    set_row_sum(&r->share, i, sum_quotient(sum_times(total, scaled), all));
+    set_row_sum(&r->share, i, share_of(sum_times(total, scaled), all));
     r->target[i] = (real)scaled;
     r->at[i] = p->at[i];
     r->apart[i] = (real)sum_value(sum_times(dense_at_peak(p, i, all, total, y), scaled));
@@ -155,12 +158,13 @@ static ALWAYS_INLINE void work_rows(const struct fsm_job *job, struct block *b, 
 
 struct gradient {
     const real *e, *y;
-    wide hi, lo, target;
+    struct wide_factors share;
+    wide target;
 };
 
 static ALWAYS_INLINE wide gradient_step(const void *context, size_t offset, size_t lanes) {
     const struct gradient *c = context;
-    wide share = w_mul_pair(load_lanes(c->e + offset, lanes, 0), c->hi, c->lo);
+    wide share = times_factor(load_lanes(c->e + offset, lanes, 0), &c->share);
     return w_fnma(load_lanes(c->y + offset, lanes, 0), c->target, share);
 }
 
@@ -176,8 +180,7 @@ static ALWAYS_INLINE void write_gradient(const struct fsm_job *job, const struct
                                          const struct row_results *r) {
     if (t->any_dense) {
         take_powers(b, &r->probability);
-        const struct gradient c = {b->e, b->y, row_values(b, r->probability.hi), row_values(b, r->probability.lo),
-                                   row_values(b, r->target)};
+        const struct gradient c = {b->e, b->y, wide_factors(b, &r->probability), row_values(b, r->target)};
         finish(job, &job->out, b, gradient_step, &c, b->e);
     } else {
         scale_rows(job, b, &r->probability);

@@ -2,14 +2,15 @@
 
 struct hessian {
     const real *e;
-    wide probability_hi, probability_lo, power, hi, lo, least;
+    struct wide_factors probability, factor;
+    wide power, least;
 };
 
 static ALWAYS_INLINE wide hessian_step(const void *context, size_t offset, size_t lanes) {
     const struct hessian *c = context;
     wide e = load_lanes(c->e + offset, lanes, 0);
-    wide others = w_sub(w_set1(1), w_mul_pair(e, c->probability_hi, c->probability_lo));
-    wide h = w_mul(w_mul_pair(w_mul(e, c->power), c->hi, c->lo), others);
+    wide others = w_sub(w_set1(1), times_factor(e, &c->probability));
+    wide h = w_mul(times_factor(w_mul(e, c->power), &c->factor), others);
     return w_max(c->least, h); /* NaN stays NaN */
 }
 
@@ -35,19 +36,14 @@ static ALWAYS_INLINE void write_hessian(const struct fsm_job *job, const struct 
         double top = sum_value(sum_quotient(row_sum(&p->top, i), all));
         double rest = sum_value(sum_quotient(row_sum(&p->rest, i), all));
         double h = factor * top * rest;
-        set_row_sum(&inverse, i, sum_quotient((struct fsm_sum){1, 0}, all));
-        set_row_sum(&share, i, sum_quotient((struct fsm_sum){factor, 0}, all));
+        set_row_sum(&inverse, i, share_of((struct fsm_sum){1, 0}, all));
+        set_row_sum(&share, i, share_of((struct fsm_sum){factor, 0}, all));
         apart[i] = h < least ? least : (real)h;
     }
     set_factors(&probability, b->lanes, &inverse);
     set_factors(&scaled, b->lanes, &share);
-    const struct hessian c = {b->e,
-                              row_values(b, probability.hi),
-                              row_values(b, probability.lo),
-                              row_values(b, scaled.power),
-                              row_values(b, scaled.hi),
-                              row_values(b, scaled.lo),
-                              w_set1(least)};
+    const struct hessian c = {b->e, wide_factors(b, &probability), wide_factors(b, &scaled),
+                              row_values(b, scaled.power), w_set1(least)};
     finish(job, &job->hess, b, hessian_step, &c, out);
     put_apart(job, &job->hess, b, p->at, apart, out);
 }

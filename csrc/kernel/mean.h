@@ -60,7 +60,7 @@ static NEVER_INLINE void add_waiting_rows(struct mean_sums *m, size_t classes) {
 /* In float64, what has been split of it has been taken out of the exponentials. */
 static ALWAYS_INLINE struct fsm_sum mean_share(const struct row_results *r, size_t row) {
 #if FSM_REAL_BITS == 32
-    return row_sum(&r->share, row);
+    return (struct fsm_sum){r->share.hi[row] * ROOM, 0};
 #else
     return (struct fsm_sum){r->probability.hi[row], r->probability.lo[row]};
 #endif

@@ -24,7 +24,7 @@ enum {
     MANTISSA_BITS = 23,
     EXPONENT_BIAS = 127,
     /* Exponentials are kept times 2^HEADROOM, so that none that matters is subnormal. */
-    HEADROOM = 60,
+    HEADROOM = 60, /* ROOM is its inverse */
     /* Factors beyond these powers of two, SMALLEST_FACTOR and LARGEST_FACTOR, are split before they are rounded. */
     SMALLEST_EXPONENT = -100,
     LARGEST_EXPONENT = 30,
@@ -35,6 +35,7 @@ enum {
 #define ROUND_TO_INTEGER 0x1.8p23f /* added and taken away again, rounds to the nearest integer */
 #define LOG2E 0x1.715476p+0f
 #define EXPONENT_MASK 0x7f800000
+#define ROOM 0x1p-60
 /* Beyond this the maximum is subtracted first; see shift_for in exponential.h. */
 #define LARGEST_UNSHIFTED 256.0f
 #define LARGEST_REAL FLT_MAX
@@ -42,6 +43,7 @@ enum {
 #define LARGEST_FACTOR 0x1p30
 /* Products with factors are made so many times larger, so that no part of a small one is subnormal. */
 #define PRODUCT_SCALE 0x1p32f
+#define UNSCALED_FACTOR 0x1p28 /* but for factors so large that none of their products is small */
 #define DISTANCE_UNIT 0x1p-1f
 #else
 typedef double real;
@@ -58,11 +60,14 @@ enum {
 #define ROUND_TO_INTEGER 0x1.8p52
 #define LOG2E 0x1.71547652b82fep+0
 #define EXPONENT_MASK 0x7ff0000000000000
+#define ROOM 0x1p-256
+#define UPPER_HALF ((int64_t)0xfffffffff8000000) /* 26 of 53 bits */
 #define LARGEST_UNSHIFTED 2048.0
 #define LARGEST_REAL DBL_MAX
 #define SMALLEST_FACTOR 0x1p-500
 #define LARGEST_FACTOR 0x1p500
 #define PRODUCT_SCALE 0x1p160
+#define UNSCALED_FACTOR 0x1p200
 #define DISTANCE_UNIT 0x1p-64 /* room too for the splitting of products */
 #endif
 

@@ -101,63 +101,96 @@ static ALWAYS_INLINE double log_of_rest(const struct peaks *p, size_t row) {
     return if_finite(p->maximum[row], log_rest, (double)NAN);
 }
 
-/* Factors hi + lo a row; where they would leave the range of `real`, a power of two is taken out of them first. */
+/* What exponentials are multiplied by: a / all, times 2^HEADROOM so that it is in range wherever a is. */
+static ALWAYS_INLINE struct fsm_sum share_of(struct fsm_sum a, struct fsm_sum all) {
+    return sum_quotient(a, (struct fsm_sum){all.hi * ROOM, all.lo * ROOM});
+}
+
+/* Factors hi + lo a row; where they would leave the range of `real`, a power of two is taken out of them first. Their
+   products are made `up` times larger on the way, and taken `down` again. */
 struct factors {
-    real hi[LANES], lo[LANES], power[LANES];
+    real hi[LANES], lo[LANES], power[LANES], up[LANES], down[LANES];
     int split;
 };
 
-static ALWAYS_INLINE void split_factor(struct factors *f, size_t row, struct fsm_sum factor) {
+static ALWAYS_INLINE void set_factor(struct factors *f, size_t row, double hi, double lo) {
+    const int scaled = fabs(hi) < UNSCALED_FACTOR;
+    f->hi[row] = (real)hi;
+    f->lo[row] = (real)(hi - f->hi[row] + lo);
+    f->up[row] = scaled ? PRODUCT_SCALE : 1;
+    f->down[row] = scaled ? 1 / PRODUCT_SCALE : 1;
+}
+
+static ALWAYS_INLINE void split_factor(struct factors *f, size_t row, struct fsm_sum share) {
     int exponent;
-    if (factor.hi == 0 || !isfinite(factor.hi)) return;
-    (void)frexp(factor.hi, &exponent);
+    if (share.hi == 0 || !isfinite(share.hi)) return;
+    (void)frexp(share.hi, &exponent);
+    exponent -= HEADROOM;
     if (exponent <= LARGEST_EXPONENT && exponent >= SMALLEST_EXPONENT) return;
     int taken = exponent > 0 ? exponent - LARGEST_EXPONENT : exponent - SMALLEST_EXPONENT;
     taken = taken < EXPONENT_BIAS ? taken : EXPONENT_BIAS;
     f->power[row] = (real)ldexp(1, taken);
     f->split = 1;
-    factor.hi = ldexp(factor.hi, -taken);
-    factor.lo = ldexp(factor.lo, -taken);
-    const double largest = LARGEST_REAL / PRODUCT_SCALE;
-    if (fabs(factor.hi) > largest) {
-        /* Beyond even that: 0 times it must still be 0. */
-        factor.hi = copysign(largest, factor.hi);
-        factor.lo = 0;
-    }
-    f->hi[row] = (real)factor.hi;
-    f->lo[row] = (real)(factor.hi - f->hi[row] + factor.lo);
+    const double hi = ldexp(share.hi, -HEADROOM - taken), lo = ldexp(share.lo, -HEADROOM - taken);
+    /* Beyond even that: 0 times it must still be 0. */
+    if (fabs(hi) > (double)LARGEST_REAL)
+        set_factor(f, row, copysign((double)LARGEST_REAL, hi), 0);
+    else
+        set_factor(f, row, hi, lo);
 }
 
-static NEVER_INLINE void set_factors(struct factors *f, size_t rows, const struct row_sums *factors) {
+/* From shares, as share_of gives them. */
+static NEVER_INLINE void set_factors(struct factors *restrict f, size_t rows,
+                                     const struct row_sums *restrict shares) {
     int outside = 0;
     f->split = 0;
     for (size_t i = 0; i < rows; i++) {
-        double hi = factors->hi[i], magnitude = fabs(hi);
+        const double magnitude = fabs(shares->hi[i] * ROOM);
         f->power[i] = 1;
-        f->hi[i] = (real)hi;
-        f->lo[i] = (real)(hi - f->hi[i] + factors->lo[i]);
+        set_factor(f, i, shares->hi[i] * ROOM, shares->lo[i] * ROOM);
         outside |= magnitude > LARGEST_FACTOR || magnitude < SMALLEST_FACTOR;
     }
-    for (size_t i = 0; outside && i < rows; i++) split_factor(f, i, row_sum(factors, i));
+    for (size_t i = 0; outside && i < rows; i++) split_factor(f, i, row_sum(shares, i));
+}
+
+/* The same in lanes, `up` included. */
+struct wide_factors {
+    wide hi, lo, down;
+};
+
+static ALWAYS_INLINE struct wide_factors wide_factors(const struct block *b, const struct factors *f) {
+    const wide up = row_values(b, f->up);
+    return (struct wide_factors){w_mul(row_values(b, f->hi), up), w_mul(row_values(b, f->lo), up),
+                                 row_values(b, f->down)};
+}
+
+static ALWAYS_INLINE wide times_factor(wide a, const struct wide_factors *f) {
+    return w_mul_pair(a, f->hi, f->lo, f->down);
 }
 
 struct scaling {
     const real *e;
-    wide hi, lo;
+    struct wide_factors factor;
 };
 
 static ALWAYS_INLINE wide scaling_step(const void *context, size_t offset, size_t lanes) {
     const struct scaling *c = context;
-    return w_mul_pair(load_lanes(c->e + offset, lanes, 0), c->hi, c->lo);
+    return times_factor(load_lanes(c->e + offset, lanes, 0), &c->factor);
 }
+
+struct powers {
+    const real *e;
+    wide power;
+};
+
 static ALWAYS_INLINE wide power_step(const void *context, size_t offset, size_t lanes) {
-    const struct scaling *c = context;
-    return w_mul(load_lanes(c->e + offset, lanes, 0), c->hi);
+    const struct powers *c = context;
+    return w_mul(load_lanes(c->e + offset, lanes, 0), c->power);
 }
 
 static ALWAYS_INLINE void take_powers(const struct block *b, const struct factors *f) {
     if (!f->split) return;
-    const struct scaling powers = {b->e, row_values(b, f->power), w_set1(0)};
+    const struct powers powers = {b->e, row_values(b, f->power)};
     transform(b, power_step, &powers, b->e);
 }
 
@@ -174,6 +207,6 @@ static ALWAYS_INLINE void finish(const struct fsm_job *job, const struct fsm_vie
 /* b->e times its row's factor. */
 static ALWAYS_INLINE void scale_rows(const struct fsm_job *job, const struct block *b, const struct factors *f) {
     take_powers(b, f);
-    const struct scaling c = {b->e, row_values(b, f->hi), row_values(b, f->lo)};
+    const struct scaling c = {b->e, wide_factors(b, f)};
     finish(job, &job->out, b, scaling_step, &c, b->e);
 }

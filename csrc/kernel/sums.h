@@ -11,6 +11,17 @@
 /* Infinities and NaN stay as they are; an error term would make NaN of both. */
 static ALWAYS_INLINE double if_finite(double x, double yes, double no) { return fabs(x) <= DBL_MAX ? yes : no; }
 
+static ALWAYS_INLINE double double_from_bits(uint64_t bits) {
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+static ALWAYS_INLINE uint64_t bits_of_double(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
 static ALWAYS_INLINE double sum_value(struct fsm_sum a) { return a.hi + a.lo; }
 static ALWAYS_INLINE struct fsm_sum sum_negative(struct fsm_sum a) { return (struct fsm_sum){-a.hi, -a.lo}; }
 
@@ -35,8 +46,8 @@ static ALWAYS_INLINE double product_error(double a, double b, double product) {
 #if HAS_FUSED_MULTIPLY_ADD
     return fma(a, b, -product);
 #else
-    double a_big = a * 0x1.0000002p27, b_big = b * 0x1.0000002p27;
-    double a_hi = a_big - (a_big - a), b_hi = b_big - (b_big - b);
+    double a_hi = double_from_bits(bits_of_double(a) & (uint64_t)UPPER_HALF);
+    double b_hi = double_from_bits(bits_of_double(b) & (uint64_t)UPPER_HALF);
     double a_lo = a - a_hi, b_lo = b - b_hi;
     return ((a_hi * b_hi - product) + a_hi * b_lo + a_lo * b_hi) + a_lo * b_lo;
 #endif
@@ -68,17 +79,6 @@ static ALWAYS_INLINE struct fsm_sum sum_quotient(struct fsm_sum a, struct fsm_su
 
 static ALWAYS_INLINE struct fsm_sum sum_times(struct fsm_sum a, double b) {
     return sum_product(a, (struct fsm_sum){b, 0});
-}
-
-static ALWAYS_INLINE double double_from_bits(uint64_t bits) {
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-static ALWAYS_INLINE uint64_t bits_of_double(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
 }
 
 /* log(1 + a) for a >= 0.

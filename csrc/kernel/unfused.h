@@ -12,25 +12,19 @@ static ALWAYS_INLINE v v_reduce(v x, v n) {
     return v_fnma(n, ln2_lo, v_fnma(n, ln2_hi, x));
 }
 
-/* The upper half of a's bits (Veltkamp's splitting). */
-static ALWAYS_INLINE v upper_bits(v a) {
-    v c = v_mul(a, v_set1(0x1.0000002p27));
-    return v_sub(c, v_sub(c, a));
-}
-
-/* What a * b, rounded to `product`, left out (Dekker's product). */
+/* What a * b, rounded to `product`, left out (Dekker's product, but that the splitting cuts bits off,
+   which cannot overflow). */
 static ALWAYS_INLINE v v_product_error(v a, v b, v product) {
-    v a_hi = upper_bits(a), b_hi = upper_bits(b);
+    v a_hi = v_upper_half(a), b_hi = v_upper_half(b);
     v a_lo = v_sub(a, a_hi), b_lo = v_sub(b, b_hi);
     v rest = v_sub(v_mul(a_hi, b_hi), product);
     return v_add(v_add(v_add(rest, v_mul(a_hi, b_lo)), v_mul(a_lo, b_hi)), v_mul(a_lo, b_lo));
 }
 
-/* a (hi + lo), rounded once but for the last terms' own rounding. */
-static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo) {
-    const v up = v_set1(PRODUCT_SCALE), down = v_set1(1 / PRODUCT_SCALE);
-    v larger = v_mul(hi, up), product = v_mul(a, larger);
-    v error = v_add(v_product_error(a, larger, product), v_mul(a, v_mul(lo, up)));
+/* a (hi + lo), rounded once but for the last terms' own rounding, times a power of two. */
+static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo, v down) {
+    v product = v_mul(a, hi);
+    v error = v_add(v_product_error(a, hi, product), v_mul(a, lo));
     return v_mul(v_add(product, error), down);
 }
 

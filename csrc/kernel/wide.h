@@ -101,8 +101,9 @@ static ALWAYS_INLINE wide w_power(wide steps) {
     for (int i = 0; i < REGISTERS; i++) steps.r[i] = v_power(steps.r[i]);
     return steps;
 }
-static ALWAYS_INLINE wide w_mul_pair(wide a, wide hi, wide lo) {
-    for (int i = 0; i < REGISTERS; i++) a.r[i] = v_mul_pair(a.r[i], hi.r[i], lo.r[i]);
+/* a (hi + lo) down */
+static ALWAYS_INLINE wide w_mul_pair(wide a, wide hi, wide lo, wide down) {
+    for (int i = 0; i < REGISTERS; i++) a.r[i] = v_mul_pair(a.r[i], hi.r[i], lo.r[i], down.r[i]);
     return a;
 }
 /* a, with `other` in the lanes whose index is `at`. */

@@ -82,6 +82,7 @@ static ALWAYS_INLINE v v_scale(v steps) {
     uint64_t exponent = (uint64_t)v_to_bits(steps) << (MANTISSA_BITS - POWER_BITS);
     return v_from_bits((int64_t)(exponent & EXPONENT_MASK));
 }
+static ALWAYS_INLINE v v_upper_half(v a) { return v_from_bits(v_to_bits(a) & UPPER_HALF); }
 
 #endif
 
@@ -107,7 +108,7 @@ static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return fma(-a, b, c); }
 static ALWAYS_INLINE v v_reduce(v x, v n) {
     return (v)((double)x - (double)n * (0x1.62e42fefa39efp-1 / POWER_STEPS));
 }
-static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo) { return (v)(a * ((double)hi + lo)); }
+static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo, v down) { return (v)(a * ((double)hi + lo) * down); }
 #endif
 #include "unfused.h"
 

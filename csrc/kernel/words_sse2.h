@@ -106,12 +106,12 @@ static ALWAYS_INLINE __m128d reduce_half(__m128d x, __m128d n) {
 static ALWAYS_INLINE v v_reduce(v x, v n) {
     return halves(reduce_half(low_half(x), low_half(n)), reduce_half(high_half(x), high_half(n)));
 }
-static ALWAYS_INLINE __m128d mul_pair_half(__m128d a, __m128d hi, __m128d lo) {
-    return _mm_mul_pd(a, _mm_add_pd(hi, lo));
+static ALWAYS_INLINE __m128d mul_pair_half(__m128d a, __m128d hi, __m128d lo, __m128d down) {
+    return _mm_mul_pd(_mm_mul_pd(a, _mm_add_pd(hi, lo)), down);
 }
-static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo) {
-    return halves(mul_pair_half(low_half(a), low_half(hi), low_half(lo)),
-                  mul_pair_half(high_half(a), high_half(hi), high_half(lo)));
+static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo, v down) {
+    return halves(mul_pair_half(low_half(a), low_half(hi), low_half(lo), low_half(down)),
+                  mul_pair_half(high_half(a), high_half(hi), high_half(lo), high_half(down)));
 }
 
 #else
@@ -143,6 +143,7 @@ static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) {
     return _mm_or_pd(_mm_and_pd(put, other), _mm_andnot_pd(put, a));
 }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return _mm_movemask_pd(_mm_cmpeq_pd(a, b)) != 0; }
+static ALWAYS_INLINE v v_upper_half(v a) { return _mm_and_pd(a, _mm_castsi128_pd(_mm_set1_epi64x(UPPER_HALF))); }
 static ALWAYS_INLINE v v_choose(v mask, v yes, v no) {
     return _mm_or_pd(_mm_and_pd(mask, yes), _mm_andnot_pd(mask, no));
 }
