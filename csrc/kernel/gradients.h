@@ -79,13 +79,14 @@ static NEVER_INLINE void label_gradients(const struct fsm_job *restrict job, siz
         struct fsm_sum all = sum_of_all(p, i);
         struct fsm_sum others = sum_of_others(p, i, t->label[i], row_sum(e_label, i));
         struct fsm_sum share = share_of((struct fsm_sum){scaled, 0}, all);
-        /* The room goes to whichever factor does not underflow by it. */
-        const double room = fabs(scaled) < 1 ? ROOM : 1;
+        /* The room is taken from whichever factor does not underflow by it. */
+        const double room = fabs(scaled) < 1 ? ROOM : 1, other_room = ROOM / room;
         others = (struct fsm_sum){others.hi * room, others.lo * room};
+        struct fsm_sum roomless = {share.hi * other_room, share.lo * other_room};
         set_row_sum(&r->share, i, share);
         r->target[i] = 0;
         r->at[i] = t->label[i];
-        r->apart[i] = (real)(0 - sum_value(sum_product(others, share)) * (ROOM / room));
+        r->apart[i] = (real)(0 - sum_value(sum_product(others, roomless)));
     }
 }
 
