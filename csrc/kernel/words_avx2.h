@@ -23,6 +23,13 @@ static ALWAYS_INLINE v v_load_some(const real *p, size_t count, v fill) {
     return _mm256_blendv_ps(fill, _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
 }
 static ALWAYS_INLINE void v_store_some(real *p, size_t count, v a) { _mm256_maskstore_ps(p, first_lanes(count), a); }
+#define HAS_FLOAT16 1
+static ALWAYS_INLINE v v_from_float16(const uint16_t *p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+static ALWAYS_INLINE void v_to_float16(uint16_t *p, v a) {
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 static ALWAYS_INLINE v v_set1(real x) { return _mm256_set1_ps(x); }
 static ALWAYS_INLINE v v_index(real_bits i) { return _mm256_castsi256_ps(_mm256_set1_epi32(i)); }
 static ALWAYS_INLINE v v_add(v a, v b) { return _mm256_add_ps(a, b); }

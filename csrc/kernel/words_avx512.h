@@ -21,6 +21,13 @@ static ALWAYS_INLINE v v_load_some(const real *p, size_t count, v fill) {
 static ALWAYS_INLINE void v_store_some(real *p, size_t count, v a) {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), a);
 }
+#define HAS_FLOAT16 1
+static ALWAYS_INLINE v v_from_float16(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+static ALWAYS_INLINE void v_to_float16(uint16_t *p, v a) {
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 static ALWAYS_INLINE v v_set1(real x) { return _mm512_set1_ps(x); }
 static ALWAYS_INLINE v v_index(real_bits i) { return _mm512_castsi512_ps(_mm512_set1_epi32(i)); }
 static ALWAYS_INLINE v v_add(v a, v b) { return _mm512_add_ps(a, b); }
