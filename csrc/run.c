@@ -10,7 +10,8 @@
 enum {
     CHUNK_ELEMENTS = 16384, /* a chunk's logits stay in cache between their kernel's passes */
     MEAN_ROWS = 64,         /* of long rows to a chunk with a mean gradient, which costs a row's time to add up */
-    FEWEST_CHUNKS = 8,      /* but no fewer chunks than these for its sake */
+    MEAN_CHUNKS = 8,        /* but no fewer chunks than these for its sake, */
+    FEWEST_MEAN_ROWS = 4,   /* unless their rows would be fewer than these */
     WORTH_A_THREAD = 65536, /* elements: below this waking a thread costs more than it saves */
     ROWS_ACROSS = 16,       /* chunks of whole blocks, where rows lie across the lanes */
     LONGEST_ACROSS = 512,   /* at most, classes side by side */
@@ -43,7 +44,8 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 static size_t chunk_samples(const struct fsm_job *job, size_t samples) {
     size_t chunk = CHUNK_ELEMENTS / job->classes + 1;
     const int classes_lie_along = job->input.classes == 4 || job->input.classes == 8;
-    if (job->want_mean_grad) chunk = larger(chunk, smaller(MEAN_ROWS, samples / FEWEST_CHUNKS));
+    if (job->want_mean_grad)
+        chunk = larger(chunk, smaller(MEAN_ROWS, larger(samples / MEAN_CHUNKS, FEWEST_MEAN_ROWS)));
     if (!classes_lie_along) chunk = round_up(chunk, COLUMNS);
     if (job->classes <= LONGEST_ACROSS) chunk = round_up(chunk, ROWS_ACROSS);
     return chunk;
@@ -55,11 +57,12 @@ static struct mean mean_at(const struct run *run, size_t place) {
     return (struct mean){hi, hi + pitch};
 }
 
-/* In the order of the chunks, whichever threads did them, so that the bits do not depend on it. */
+/* In the order of the chunks, whichever threads did them, so that the bits do not depend on it. The first is the
+   total already. */
 static void add_mean(struct run *run, const struct fsm_range *range) {
     const struct mean total = mean_at(run, 0);
     while (atomic_load_explicit(&run->next_mean, memory_order_acquire) != range->chunk) fsm_thread_yield();
-    run->merge_mean(run->job, range, total.hi, total.lo);
+    if (range->mean_hi != total.hi) run->merge_mean(run->job, range, total.hi, total.lo);
     atomic_store_explicit(&run->next_mean, range->chunk + 1, memory_order_release);
 }
 
@@ -69,7 +72,7 @@ static void run_chunk(void *context, size_t chunk, size_t worker) {
     size_t begin = chunk * job->chunk_samples, end = smaller(begin + job->chunk_samples, run->samples);
     struct fsm_range range = {begin, end, chunk, NULL, NULL};
     if (job->want_mean_grad) {
-        const struct mean own = mean_at(run, run->chunks > 1 ? worker + 1 : 0);
+        const struct mean own = mean_at(run, chunk > 0 ? worker + 1 : 0);
         range.mean_hi = own.hi;
         range.mean_lo = own.lo;
     }
@@ -109,7 +112,6 @@ static size_t lay_out(struct run *run, const struct fsm_kernels *kernels, char *
 static void do_chunks(struct run *run, double *loss, double *mean_grad) {
     struct fsm_job *job = run->job;
     const struct mean total = mean_at(run, 0);
-    for (size_t k = 0; mean_grad && k < job->classes; k++) total.hi[k] = total.lo[k] = 0;
     fsm_parallel(run_chunk, run, run->chunks, run->threads);
     if (loss) *loss = total_loss(job, run->chunks);
     for (size_t k = 0; mean_grad && k < job->classes; k++) mean_grad[k] = total.hi[k] + total.lo[k];
