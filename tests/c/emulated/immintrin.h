@@ -52,17 +52,6 @@ EMULATED_FMA(pd, simde__m512d, double, 8, fma)
 EMULATED_MASKED_MEMORY(ps, simde__m512, float, 16, simde__mmask16)
 EMULATED_MASKED_MEMORY(pd, simde__m512d, double, 8, simde__mmask8)
 
-#define EMULATED_COMPARISON(suffix, lane, lanes, mask)                                                               \
-    EMULATED mask emulated_cmpneq_##suffix##_mask(simde__m512i a, simde__m512i b) {                                  \
-        lane x[lanes], y[lanes];                                                                                     \
-        unsigned k = 0;                                                                                              \
-        memcpy(x, &a, sizeof x), memcpy(y, &b, sizeof y);                                                            \
-        for (int i = 0; i < lanes; i++) k |= (unsigned)(x[i] != y[i]) << i;                                          \
-        return (mask)k;                                                                                              \
-    }
-EMULATED_COMPARISON(epi32, int32_t, 16, simde__mmask16)
-EMULATED_COMPARISON(epi64, int64_t, 8, simde__mmask8)
-
 EMULATED simde__m512d emulated_cvtps_pd(simde__m256 a) {
     float x[8];
     double wide[8];
@@ -72,6 +61,38 @@ EMULATED simde__m512d emulated_cvtps_pd(simde__m256 a) {
     memcpy(&result, wide, sizeof wide);
     return result;
 }
+/* float16, in sixteen lanes of 16 bits. */
+EMULATED simde__m512 emulated_cvtph_ps(simde__m256i a) {
+    _Float16 x[16];
+    float wide[16];
+    simde__m512 result;
+    memcpy(x, &a, sizeof x);
+    for (int i = 0; i < 16; i++) wide[i] = (float)x[i];
+    memcpy(&result, wide, sizeof wide);
+    return result;
+}
+EMULATED simde__m256i emulated_cvtps_ph(simde__m512 a) {
+    _Float16 x[16];
+    float wide[16];
+    simde__m256i result;
+    memcpy(wide, &a, sizeof wide);
+    for (int i = 0; i < 16; i++) x[i] = (_Float16)wide[i];
+    memcpy(&result, x, sizeof x);
+    return result;
+}
+#define _mm512_cvtph_ps(a) emulated_cvtph_ps(a)
+#define _mm512_cvtps_ph(a, rounding) emulated_cvtps_ph(a)
+
+#define _mm512_stream_ps(p, a) memcpy(p, &(a), sizeof(a))
+#define _mm512_stream_pd(p, a) memcpy(p, &(a), sizeof(a))
+
+EMULATED simde__m128d emulated_extractf64x2_pd(simde__m512d a, int pair) {
+    simde__m128d result;
+    memcpy(&result, (const char *)&a + pair * sizeof result, sizeof result);
+    return result;
+}
+#undef _mm512_extractf64x2_pd
+#define _mm512_extractf64x2_pd emulated_extractf64x2_pd
 EMULATED simde__m256 emulated_extractf32x8_ps(simde__m512 a, int half) {
     simde__m256 result;
     memcpy(&result, (const char *)&a + half * sizeof result, sizeof result);
@@ -88,8 +109,6 @@ EMULATED simde__m256 emulated_extractf32x8_ps(simde__m512 a, int half) {
 #undef _mm512_mask_loadu_pd
 #undef _mm512_mask_storeu_ps
 #undef _mm512_mask_storeu_pd
-#undef _mm512_cmpneq_epi32_mask
-#undef _mm512_cmpneq_epi64_mask
 #undef _mm512_cvtps_pd
 #undef _mm512_extractf32x8_ps
 #define _mm512_fmadd_ps emulated_fmadd_ps
@@ -100,8 +119,6 @@ EMULATED simde__m256 emulated_extractf32x8_ps(simde__m512 a, int half) {
 #define _mm512_mask_loadu_pd emulated_mask_loadu_pd
 #define _mm512_mask_storeu_ps emulated_mask_storeu_ps
 #define _mm512_mask_storeu_pd emulated_mask_storeu_pd
-#define _mm512_cmpneq_epi32_mask emulated_cmpneq_epi32_mask
-#define _mm512_cmpneq_epi64_mask emulated_cmpneq_epi64_mask
 #define _mm512_cvtps_pd emulated_cvtps_pd
 #define _mm512_extractf32x8_ps emulated_extractf32x8_ps
 

@@ -1,0 +1,117 @@
+"""Outputs too large for the caches are written past them, and must not differ by a bit for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import fastsoftmax as fsm
+
+from .test_reproducibility import assert_same_bits, per_row
+from .variants import Variant
+
+Array = npt.NDArray[Any]
+
+# So many elements that the C kernels do so; a row of 4099 classes is no multiple of a cache line.
+SAMPLES, CLASSES = 1100, 4099
+A_FEW = slice(500, 507)
+
+
+def logits_and_labels(dtype: str) -> tuple[Array, Array]:
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((SAMPLES, CLASSES), dtype=dtype)
+    x *= 5
+    return x, rng.integers(0, CLASSES, SAMPLES)
+
+
+def behind_a_line(shape: tuple[int, ...], dtype: str, elements: int) -> Array:
+    """Return an array that starts so many elements behind the start of a cache line."""
+    line = 64 // np.dtype(dtype).itemsize
+    memory = np.full(int(np.prod(shape)) + 2 * line, np.nan, dtype)
+    start = -memory.ctypes.data % 64 // memory.itemsize + elements
+    return memory[start : start + int(np.prod(shape))].reshape(shape)
+
+
+def test_rows_of_a_large_array(backend: Variant, dtype: str) -> None:
+    """Every operation gives a row the bits that it has in a small batch."""
+    x, labels = logits_and_labels(dtype)
+    options = {"backend": backend.name, "num_threads": 2}
+    few = per_row(x[A_FEW], labels[A_FEW], **options)
+    many = {name: value[A_FEW] for name, value in per_row(x, labels, **options).items()}
+    assert_same_bits(many, few, "a large array")
+
+
+@pytest.mark.parametrize("elements", [0, 1, 5, 7])
+def test_any_alignment(backend: Variant, dtype: str, elements: int) -> None:
+    """Wherever an output starts, all of it is written and nothing beside it."""
+    x, labels = logits_and_labels(dtype)
+    options: dict[str, Any] = {"backend": backend.name, "num_threads": 2}
+    few = {
+        "softmax": fsm.softmax(x[A_FEW], **options),
+        "log_softmax": fsm.log_softmax(x[A_FEW], **options),
+        "grad": fsm.cross_entropy_grad(x[A_FEW], labels[A_FEW], reduction="sum", **options),
+    }
+    out = behind_a_line(x.shape, dtype, elements)
+    beside = out.base
+    for name, call in {
+        "softmax": lambda: fsm.softmax(x, out=out, **options),
+        "log_softmax": lambda: fsm.log_softmax(x, out=out, **options),
+        "grad": lambda: fsm.cross_entropy_grad(x, labels, reduction="sum", out=out, **options),
+    }.items():
+        out[...] = np.nan
+        call()
+        assert not np.isnan(out).any(), name
+        assert_same_bits({name: out[A_FEW]}, {name: few[name]}, f"{elements} behind a line")
+        assert beside is not None
+        assert np.isnan(beside).sum() == beside.size - out.size, name
+
+
+def test_in_place(backend: Variant, dtype: str) -> None:
+    """Also where the output is the input."""
+    x, labels = logits_and_labels(dtype)
+    options: dict[str, Any] = {"backend": backend.name, "num_threads": 2}
+    expected = {
+        "softmax": fsm.softmax(x, **options),
+        "log_softmax": fsm.log_softmax(x, **options),
+        "grad": fsm.cross_entropy_grad(x, labels, **options),
+    }
+    a, b, c = x.copy(), x.copy(), x.copy()
+    actual = {
+        "softmax": fsm.softmax(a, out=a, **options),
+        "log_softmax": fsm.log_softmax(b, out=b, **options),
+        "grad": fsm.cross_entropy_grad(c, labels, out=c, **options),
+    }
+    assert_same_bits(actual, expected, "in place")
+
+
+@pytest.mark.parametrize("columns", [4096, 4099])
+def test_columns_of_a_large_array(backend: Variant, dtype: str, columns: int) -> None:
+    """With the classes along axis 0, in whole cache lines and not."""
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((1030, columns), dtype=dtype)
+    labels = rng.integers(0, 1030, columns)
+    options: dict[str, Any] = {"backend": backend.name, "num_threads": 2}
+    expected = {
+        "softmax": fsm.softmax(np.ascontiguousarray(x[:, A_FEW].T), **options),
+        "log_softmax": fsm.log_softmax(np.ascontiguousarray(x[:, A_FEW].T), **options),
+        "grad": fsm.cross_entropy_grad(
+            np.ascontiguousarray(x[:, A_FEW].T), labels[A_FEW], reduction="sum", **options
+        ),
+    }
+    out = behind_a_line(x.shape, dtype, 0)
+    for name, call in {
+        "softmax": lambda: fsm.softmax(x, axis=0, out=out, **options),
+        "log_softmax": lambda: fsm.log_softmax(x, axis=0, out=out, **options),
+        "grad": lambda: fsm.cross_entropy_grad(
+            x, labels, axis=0, reduction="sum", out=out, **options
+        ),
+    }.items():
+        out[...] = np.nan
+        call()
+        assert not np.isnan(out).any(), name
+        assert_same_bits(
+            {name: np.ascontiguousarray(out[:, A_FEW].T)}, {name: expected[name]}, "columns"
+        )
