@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +18,6 @@ from .judging import OURS
 from .memory import copies, reads
 
 __all__ = [
-    "BARE",
     "HALVES",
     "LAYOUTS",
     "ONE_THREAD",
@@ -33,7 +31,6 @@ __all__ = [
     "halves",
     "layouts",
     "options",
-    "small_calls",
     "thread_counts",
     "with_textbook",
 ]
@@ -42,7 +39,6 @@ __all__ = [
 Calls = Callable[[Case, str], dict[str, Call]]
 
 #: Names of calls beside `OURS` and the peers'.
-BARE = "torch, bare"
 TEXTBOOK = "textbook"
 ONE_THREAD = "one thread"
 HALVES = ("float16", "bfloat16")
@@ -63,14 +59,6 @@ def against_peers(*names: str) -> Calls:
             **{name: _checked(name, case, case.threads) for name in able},
         }
 
-    return calls
-
-
-def small_calls(case: Case, ours: str) -> dict[str, Call]:
-    """Return ours beside PyTorch's, that also without entering inference mode in each call."""
-    calls = against_peers("torch")(case, ours)
-    if "torch" in calls:
-        calls[BARE] = inspect.unwrap(calls["torch"])
     return calls
 
 

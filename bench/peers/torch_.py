@@ -19,6 +19,7 @@ class _ByHand:
     def __init__(self, problem: Problem) -> None:
         import torch
 
+        self.torch = torch
         self.x = torch.from_numpy(problem.logits)
         self.labels = torch.from_numpy(problem.labels)
         self.dim, self.other = problem.axis, 1 + problem.axis
@@ -29,14 +30,10 @@ class _ByHand:
         self.second = torch.empty_like(self.x) if problem.reuse else None
 
     def softmax(self) -> Any:
-        import torch
-
-        return torch.softmax(self.x, self.dim, out=self.out)
+        return self.torch.softmax(self.x, self.dim, out=self.out)
 
     def log_softmax(self) -> Any:
-        import torch
-
-        return torch.log_softmax(self.x, self.dim, out=self.out)
+        return self.torch.log_softmax(self.x, self.dim, out=self.out)
 
     def value_and_grad(self) -> Any:
         log_p = self.log_softmax()
@@ -45,20 +42,16 @@ class _ByHand:
         return loss, grad
 
     def value_and_mean_grad(self) -> Any:
-        import torch
-
         log_p = self.log_softmax()
         loss = -log_p.gather(self.dim, self.picked).mean()
         mean_grad = log_p.exp_().mean(self.other)
-        counts = torch.bincount(self.labels, minlength=self.classes)
+        counts = self.torch.bincount(self.labels, minlength=self.classes)
         mean_grad.sub_(counts, alpha=1 / self.m)
         return loss, mean_grad
 
     def grad_hess(self) -> Any:
-        import torch
-
         p = self.softmax()
-        hess = torch.sub(1, p, out=self.second).mul_(p)
+        hess = self.torch.sub(1, p, out=self.second).mul_(p)
         return p.scatter_add_(self.dim, self.picked, -self.ones), hess
 
 
@@ -66,7 +59,7 @@ def _by_hand(problem: Problem, threads: int) -> Call:
     import torch
 
     torch.set_num_threads(threads)
-    call: Call = torch.inference_mode()(getattr(_ByHand(problem), problem.operation))
+    call: Call = getattr(_ByHand(problem), problem.operation)
     return call
 
 
