@@ -181,8 +181,11 @@ def label_gradients(job: Any, b: Any, s: Any, p: Any, f_label: Wide) -> Any:
     is_small, by = absolute(scaled) < 1, room(s.x)
     here, there = select(is_small, scaled.like(by), 1), select(is_small, scaled.like(1), by)
     others = sum_of_others(p, label, e_label)
-    others = Sum(others.hi * here, others.lo * here)
-    apart = 0 - sum_value(sum_product(others, share)) * there
+    inside, outside = (
+        Sum(others.hi * here, others.lo * here),
+        Sum(share.hi * there, share.lo * there),
+    )
+    apart = 0 - sum_value(sum_product(inside, outside))
     return RowGradients(share, splat(s.x, 0), label, to_real(s.x, apart))
 
 
