@@ -13,10 +13,10 @@ from .exponential import find_shifts, shifted_exp
 from .job import CHUNKS, ArrayJob, array_type, goes_across, next_range, no_view, shape_of, view_of
 from .memory import keep, load_lanes, store
 from .pack import close_output, next_block, open_output, open_view
-from .real import headroom, power_factor
-from .rows import cut_scratch, factors_of, scratch_bytes
+from .real import power_factor
+from .rows import cut_scratch, factors_of, scratch_bytes, times_factor, wide_factors
 from .staging import Int, Pointer, Wide, staged
-from .sums import Sum, acc_add, acc_add_product, mul_pair, sum_times
+from .sums import Sum, acc_add, acc_add_product, sum_times
 from .words import is_finite, select, to_float64, to_real
 
 __all__ = ["LOG_SOFTMAX_BACKWARD", "SOFTMAX_BACKWARD"]
@@ -91,15 +91,14 @@ class LogBackward(NamedTuple):
     output: Pointer
     shift: Any
     power: Wide
-    hi: Wide
-    lo: Wide
+    factor: Any
 
 
 @staged
 def log_softmax_backward_step(c: Any, offset: Int, lanes: Int) -> Wide:
     """g - e^output sum g"""
     e = shifted_exp(load_lanes(c.output, offset, lanes, -np.inf), c.shift).e
-    return load_lanes(c.g, offset, lanes, 0) - mul_pair(e * c.power, c.hi, c.lo)
+    return load_lanes(c.g, offset, lanes, 0) - times_factor(e * c.power, c.factor)
 
 
 @staged
@@ -117,12 +116,13 @@ def scaled_sum(b: Any, s: Any, total: Any) -> Sum:
 def unscaled(b: Any, s: Any, shift: Any, total: Any) -> Any:
     """The sum times what makes up for the shift.
 
-    The exponentials come times power_factor 2^(headroom - N) e^-shift.
+    The exponentials come times power_factor 2^(headroom - N) e^-shift; shares are 2^headroom times
+    larger.
     """
     store_shift(s, shift)
     for i in range(b.lanes):
         scale = math.exp(s.doubles[i]) / power_factor(s.x)
-        s.doubles[i] = math.ldexp(scale, int(s.doubles2[i]) - headroom(s.x))
+        s.doubles[i] = math.ldexp(scale, int(s.doubles2[i]))
     return scaled_sum(b, s, total)
 
 
@@ -138,7 +138,7 @@ def log_softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
         shift = find_shifts(m, m)
         total = accumulate(b, s.partial, sum_step, Inputs(g, output))
         f = factors_of(s, unscaled(b, s, shift, total))
-        c = LogBackward(g, output, shift, f.power, f.hi, f.lo)
+        c = LogBackward(g, output, shift, f.power, wide_factors(f))
         transform(b, log_softmax_backward_step, c, e)
         close_output(job.shape, job.out, b, e, no_view(s), 0.0)
         sample += b.rows

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from .block import accumulate, row_values, transform
 from .compilation import jitted
 from .memory import load_lanes
-from .real import distance_unit
+from .real import distance_unit, room
 from .rows import (
     exponentials_of,
     factors_of,
@@ -22,16 +22,18 @@ from .rows import (
     pick,
     put,
     scale_rows,
+    share_of,
     sum_of_all,
     sum_rest,
     take_powers,
+    times_factor,
+    wide_factors,
 )
 from .staging import Int, Pointer, Wide, staged
 from .sums import (
     Sum,
     acc_add,
     acc_add_product,
-    mul_pair,
     sum_error,
     sum_negative,
     sum_plus,
@@ -42,7 +44,7 @@ from .sums import (
     sum_zero,
 )
 from .targets import blank_ignored, is_dense, read_targets
-from .words import fma, is_finite, select, splat, to_float64, to_real
+from .words import absolute, fma, is_finite, select, splat, to_float64, to_real
 
 __all__ = ["find_gradients", "work_rows", "write_gradient"]
 
@@ -114,7 +116,7 @@ class Work(NamedTuple):
 class RowGradients(NamedTuple):
     """The gradients of a block's rows, as row values."""
 
-    share: Any  # e times it is p, scaled as the gradient is
+    share: Any  # e times it, and room, is p, scaled as the gradient is
     target: Wide  # y times it is subtracted
     at: Wide  # the class treated apart...
     apart: Wide  # ...and its gradient
@@ -174,8 +176,16 @@ def label_gradients(job: Any, b: Any, s: Any, p: Any, f_label: Wide) -> Any:
     label = row_values(b, s.x, s.label)
     scaled = weight_of_labels(b, s) / splat(p.top.hi, job.divisor)
     everything = sum_of_all(p)
-    share = sum_quotient(Sum(scaled, scaled.like(0)), everything)
-    apart = 0 - sum_value(sum_product(sum_of_others(p, label, e_label), share))
+    share = share_of(s.x, Sum(scaled, scaled.like(0)), everything)
+    # The room goes to whichever factor does not underflow by it.
+    is_small, by = absolute(scaled) < 1, room(s.x)
+    here, there = select(is_small, scaled.like(by), 1), select(is_small, scaled.like(1), by)
+    others = sum_of_others(p, label, e_label)
+    inside, outside = (
+        Sum(others.hi * here, others.lo * here),
+        Sum(share.hi * there, share.lo * there),
+    )
+    apart = 0 - sum_value(sum_product(inside, outside))
     return RowGradients(share, splat(s.x, 0), label, to_real(s.x, apart))
 
 
@@ -198,7 +208,7 @@ def dense_gradients(job: Any, b: Any, s: Any, p: Any, d: Any, y: Wide, g: Any) -
     is_row = is_dense(b, s)
     scaled = row_values(b, s.x, s.sample_weight) / splat(p.top.hi, job.divisor)
     everything = sum_of_all(p)
-    share = sum_quotient(sum_times(d.total, scaled), everything)
+    share = share_of(s.x, sum_times(d.total, scaled), everything)
     at_peak = dense_at_peak(p, everything, d.total, to_float64(y))
     apart = sum_value(sum_times(at_peak, scaled))
     return RowGradients(
@@ -235,14 +245,13 @@ def work_rows(job: Any, b: Any, s: Any, x: Pointer, e: Pointer, want_gradient: b
 class Gradient(NamedTuple):
     e: Pointer
     y: Pointer
-    hi: Wide
-    lo: Wide
+    share: Any
     target: Wide
 
 
 @staged
 def gradient_step(c: Any, offset: Int, lanes: Int) -> Wide:
-    share = mul_pair(load_lanes(c.e, offset, lanes, 0), c.hi, c.lo)
+    share = times_factor(load_lanes(c.e, offset, lanes, 0), c.share)
     return fma(-load_lanes(c.y, offset, lanes, 0), c.target, share)
 
 
@@ -265,7 +274,7 @@ def write_gradient(b: Any, s: Any, e: Pointer, t: Any, g: Any) -> None:
     f = g.factors
     if t.any_dense:
         take_powers(b, e, f)
-        transform(b, gradient_step, Gradient(e, t.y, f.hi, f.lo, g.target), e)
+        transform(b, gradient_step, Gradient(e, t.y, wide_factors(f), g.target), e)
     else:
         scale_rows(b, e, f)
     put(b, s, g.at, g.apart, e)

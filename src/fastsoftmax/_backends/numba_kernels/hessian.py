@@ -13,9 +13,18 @@ from .job import CHUNKS, array_type, next_range, no_view, open_target_job, targe
 from .memory import keep, load_lanes
 from .numba_api import types
 from .pack import close_output, next_block, open_output, open_view
-from .rows import cut_scratch, factors_of, put, scratch_bytes, sum_of_all
+from .rows import (
+    cut_scratch,
+    factors_of,
+    put,
+    scratch_bytes,
+    share_of,
+    sum_of_all,
+    times_factor,
+    wide_factors,
+)
 from .staging import Int, Number, Pointer, Wide, staged
-from .sums import Sum, mul_pair, sum_quotient, sum_value
+from .sums import Sum, sum_quotient, sum_value
 from .targets import is_dense, prepare_targets
 from .words import maximum, select, splat, to_real
 
@@ -27,19 +36,17 @@ XGBOOST, LIGHTGBM = 1, 2
 
 class Hessian(NamedTuple):
     e: Pointer
-    probability_hi: Wide
-    probability_lo: Wide
+    probability: Any
+    factor: Any
     power: Wide
-    hi: Wide
-    lo: Wide
     least: Wide
 
 
 @staged
 def hessian_step(c: Any, offset: Int, lanes: Int) -> Wide:
     e = load_lanes(c.e, offset, lanes, 0)
-    others = 1 - mul_pair(e, c.probability_hi, c.probability_lo)
-    h = mul_pair(e * c.power, c.hi, c.lo) * others
+    others = 1 - times_factor(e, c.probability)
+    h = times_factor(e * c.power, c.factor) * others
     return maximum(c.least, h)  # NaN stays NaN
 
 
@@ -70,16 +77,16 @@ def hessian_rows(b: Any, s: Any, w: Any, factor: Number, least: Number) -> Any:
     h = scale * top * rest
     one, zero, least = scale.like(1), scale.like(0), splat(h, least)
     return HessianRows(
-        sum_quotient(Sum(one, zero), everything),
-        sum_quotient(Sum(scale, zero), everything),
+        share_of(s.x, Sum(one, zero), everything),
+        share_of(s.x, Sum(scale, zero), everything),
         to_real(s.x, select(h < least, least, h)),
     )
 
 
 @staged
 def hessian_of(e: Pointer, probability: Any, scaled: Any, least: Number) -> Any:
-    scale = scaled.power, scaled.hi, scaled.lo
-    return Hessian(e, probability.hi, probability.lo, *scale, splat(e, least))
+    factors = wide_factors(probability), wide_factors(scaled)
+    return Hessian(e, *factors, scaled.power, splat(e, least))
 
 
 @jitted

@@ -23,7 +23,7 @@ from .memory import (
     store,
     write_shared,
 )
-from .real import lanes_of
+from .real import lanes_of, room
 from .rows import WAITING, row_pitch, take_powers
 from .staging import Int, Number, Pointer, Wide, staged
 from .sums import (
@@ -150,7 +150,9 @@ def add_waiting_rows(shape: Any, s: Any, sums: Any, waiting: int) -> None:
 @staged
 def mean_share(like: Pointer, g: Any) -> Any:
     """In float64, what has been split of it has been taken out of the exponentials."""
-    return Sum(g.factors.hi, g.factors.lo) if is_double(like) else g.share
+    if is_double(like):
+        return Sum(g.factors.hi, g.factors.lo)
+    return Sum(g.share.hi * room(like), g.share.lo)
 
 
 @staged

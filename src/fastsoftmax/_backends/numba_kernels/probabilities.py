@@ -30,10 +30,11 @@ from .rows import (
     log_of_rest,
     scale_rows,
     scratch_bytes,
+    share_of,
     sum_rest,
 )
 from .staging import Bool, Int, Pointer, Wide, staged
-from .sums import Sum, sum_quotient
+from .sums import Sum
 from .words import is_finite, select, to_float64, to_real
 
 __all__ = ["LOGSUMEXP", "LOG_SOFTMAX", "SOFTMAX"]
@@ -53,9 +54,9 @@ def open_log_job(x: Any, where: Any, out: Any) -> ArrayJob:
 
 
 @staged
-def inverse_of(m: Wide, total: Any) -> Sum:
+def inverse_of(s: Any, m: Wide, total: Any) -> Sum:
     one = select(is_finite(m), total.hi.like(1), np.nan)
-    return sum_quotient(Sum(one, total.hi.like(0)), total)
+    return share_of(s.x, Sum(one, total.hi.like(0)), total)
 
 
 @jitted
@@ -67,7 +68,7 @@ def softmax_rows(job: Any, begin: int, end: int, s: Any) -> None:
         e = open_output(job.shape, job.out, b, s.e)
         m = row_maxima(b, x, take_first).first
         total = sum_exponentials(b, s.partial, x, e, find_shifts(m, m))
-        scale_rows(b, e, factors_of(s, inverse_of(m, total)))
+        scale_rows(b, e, factors_of(s, inverse_of(s, m, total)))
         close_output(job.shape, job.out, b, e, job.other, 0.0)
         sample += b.rows
 

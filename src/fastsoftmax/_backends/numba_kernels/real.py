@@ -24,10 +24,12 @@ __all__ = [
     "power_steps",
     "product_scale",
     "real_bytes",
+    "room",
     "round_to_integer",
     "segment",
     "smallest_exponent",
     "smallest_grid",
+    "unscaled_factor",
 ]
 
 
@@ -45,6 +47,12 @@ def exponent_bias(like: Any) -> int:
 def headroom(like: Any) -> int:
     """Exponentials are kept times 2^headroom, so that none that matters is subnormal."""
     return 60 if bits_of(like) == 32 else 256
+
+
+@staged
+def room(like: Any) -> float:
+    """The inverse of 2^headroom."""
+    return 2.0 ** -headroom(like)
 
 
 @staged
@@ -104,6 +112,12 @@ def largest_exponent(like: Any) -> int:
 def product_scale(like: Any) -> float:
     """Products with factors are made so many times larger: no part of a small one is subnormal."""
     return 2.0**32 if bits_of(like) == 32 else 2.0**160
+
+
+@staged
+def unscaled_factor(like: Any) -> float:
+    """But for factors so large that none of their products is small."""
+    return 2.0**28 if bits_of(like) == 32 else 2.0**200
 
 
 @staged

@@ -25,12 +25,15 @@ from .memory import (
 )
 from .real import (
     exponent_bias,
+    headroom,
     lanes_of,
     largest_exponent,
     largest_real,
     product_scale,
     real_bytes,
+    room,
     smallest_exponent,
+    unscaled_factor,
 )
 from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import (
@@ -58,6 +61,7 @@ __all__ = [
     "Factors",
     "Peaks",
     "Scratch",
+    "WideFactors",
     "cut_scratch",
     "exponentials_of",
     "factors_of",
@@ -68,9 +72,12 @@ __all__ = [
     "row_pitch",
     "scale_rows",
     "scratch_bytes",
+    "share_of",
     "sum_of_all",
     "sum_rest",
     "take_powers",
+    "times_factor",
+    "wide_factors",
 ]
 
 
@@ -301,98 +308,146 @@ def log_of_rest(p: Any) -> Wide:
 # --- factors ---------------------------------------------------------------------------------
 
 
+@staged
+def share_of(like: Pointer, a: Any, everything: Any) -> Sum:
+    """What exponentials are multiplied by: a / everything.
+
+    It comes times 2^headroom, so that it is in range wherever a is.
+    """
+    by = room(like)
+    return sum_quotient(a, Sum(everything.hi * by, everything.lo * by))
+
+
 class Factors(NamedTuple):
     """Factors hi + lo, as row values of the element type.
 
-    Where they would leave its range, a power of two is taken out of them first.
+    Where they would leave its range, a power of two is taken out of them first. Their products are
+    made `up` times larger on the way, and taken `down` again.
     """
 
     hi: Wide
     lo: Wide
     power: Wide
+    up: Wide
+    down: Wide
     split: Bool
 
 
 @staged
-def rounded_factors(like: Pointer, factor: Any) -> Factors:
-    """As they are; `split` says that some are too large or too small for that."""
-    size = absolute(factor.hi)
-    smallest, largest = 2.0 ** smallest_exponent(like), 2.0 ** largest_exponent(like)
-    extreme = ((size > largest) & is_finite(size)) | ((size < smallest) & (size != 0))
+def set_factor(like: Pointer, factor: Any, power: Wide, split: Bool) -> Factors:
     hi = to_real(like, factor.hi)
     lo = to_real(like, factor.hi - to_float64(hi) + factor.lo)
-    return Factors(hi, lo, splat(like, 1), any_lane(extreme))
+    scaled, scale = absolute(factor.hi) < unscaled_factor(like), product_scale(like)
+    up, down = (to_real(like, select(scaled, factor.hi.like(by), 1)) for by in (scale, 1 / scale))
+    return Factors(hi, lo, power, up, down, split)
 
 
 @staged
-def open_split(s: Any, factor: Any) -> None:
-    store(s.doubles, 0, factor.hi)
-    store(s.doubles2, 0, factor.lo)
+def rounded_factors(like: Pointer, share: Any) -> Factors:
+    """As they are; `split` says that some are too large or too small for that."""
+    factor = Sum(share.hi * room(like), share.lo * room(like))
+    size = absolute(factor.hi)
+    smallest, largest = 2.0 ** smallest_exponent(like), 2.0 ** largest_exponent(like)
+    extreme = ((size > largest) & is_finite(size)) | ((size < smallest) & (share.hi != 0))
+    return set_factor(like, factor, splat(like, 1), any_lane(extreme))
+
+
+@staged
+def open_split(s: Any, share: Any) -> None:
+    store(s.doubles, 0, share.hi)
+    store(s.doubles2, 0, share.lo)
     store(s.reals, 0, splat(s.reals, 1))
 
 
 @staged
 def close_split(s: Any) -> Factors:
     hi, lo, power = (load_as_many(s.x, p, 0) for p in (s.doubles, s.doubles2, s.reals))
-    rounded = rounded_factors(s.x, Sum(hi, lo))
-    return Factors(rounded.hi, rounded.lo, power, True)
+    return set_factor(s.x, Sum(hi, lo), power, True)
 
 
 @jitted
-def split_factors(s: Any, factor: Any) -> Any:
-    open_split(s, factor)
+def split_factor(s: Any, i: int) -> None:
+    hi, lo = s.doubles[i], s.doubles2[i]
+    s.doubles[i] = hi * room(s.x)
+    s.doubles2[i] = lo * room(s.x)
+    exponent = math.frexp(hi)[1] - headroom(s.x)
+    smallest, largest = smallest_exponent(s.x), largest_exponent(s.x)
+    if hi == 0 or not is_finite(hi) or (exponent <= largest and exponent >= smallest):
+        return
+    taken = exponent - largest if exponent > 0 else exponent - smallest
+    taken = min(taken, exponent_bias(s.x))
+    s.reals[i] = math.ldexp(1.0, taken)
+    hi = math.ldexp(hi, -headroom(s.x) - taken)
+    s.doubles[i] = hi
+    s.doubles2[i] = math.ldexp(lo, -headroom(s.x) - taken)
+    if abs(hi) > largest_real(s.x):
+        # Beyond even that: 0 times it must still be 0.
+        s.doubles[i] = math.copysign(largest_real(s.x), hi)
+        s.doubles2[i] = 0.0
+
+
+@jitted
+def split_factors(s: Any, share: Any) -> Any:
+    open_split(s, share)
     for i in range(lanes_of(s.x)):
-        hi = s.doubles[i]
-        exponent = math.frexp(hi)[1]
-        smallest, largest = smallest_exponent(s.x), largest_exponent(s.x)
-        if hi == 0 or not is_finite(hi) or (exponent <= largest and exponent >= smallest):
-            continue
-        taken = exponent - largest if exponent > 0 else exponent - smallest
-        taken = min(taken, exponent_bias(s.x))
-        s.reals[i] = math.ldexp(1.0, taken)
-        hi = math.ldexp(hi, -taken)
-        s.doubles[i] = hi
-        s.doubles2[i] = math.ldexp(s.doubles2[i], -taken)
-        if abs(hi) > largest_real(s.x) / product_scale(s.x):
-            # Beyond even that: 0 times it must still be 0.
-            s.doubles[i] = math.copysign(largest_real(s.x) / product_scale(s.x), hi)
-            s.doubles2[i] = 0.0
+        split_factor(s, i)
     return close_split(s)
 
 
 @jitted
-def factors_of(s: Any, factor: Any) -> Any:
-    """Row values to multiply by, from sums."""
-    rounded = rounded_factors(s.x, factor)
+def factors_of(s: Any, share: Any) -> Any:
+    """Row values to multiply by, from shares, as share_of gives them."""
+    rounded = rounded_factors(s.x, share)
     if rounded.split:
-        return split_factors(s, factor)
+        return split_factors(s, share)
     return rounded
+
+
+class WideFactors(NamedTuple):
+    """The same, `up` included."""
+
+    hi: Wide
+    lo: Wide
+    down: Wide
+
+
+@staged
+def wide_factors(f: Any) -> WideFactors:
+    return WideFactors(f.hi * f.up, f.lo * f.up, f.down)
+
+
+def times_factor(a: Wide, f: Any) -> Wide:
+    return mul_pair(a, f.hi, f.lo, f.down)
 
 
 class Scaling(NamedTuple):
     e: Pointer
-    hi: Wide
-    lo: Wide
+    factor: Any
 
 
 @staged
 def scaling_step(c: Any, offset: Int, lanes: Int) -> Wide:
-    return mul_pair(load_lanes(c.e, offset, lanes, 0), c.hi, c.lo)
+    return times_factor(load_lanes(c.e, offset, lanes, 0), c.factor)
+
+
+class Powers(NamedTuple):
+    e: Pointer
+    power: Wide
 
 
 @staged
 def power_step(c: Any, offset: Int, lanes: Int) -> Wide:
-    return load_lanes(c.e, offset, lanes, 0) * c.hi
+    return load_lanes(c.e, offset, lanes, 0) * c.power
 
 
 @jitted
 def take_powers(b: Any, e: Pointer, f: Any) -> None:
     if f.split:
-        transform(b, power_step, Scaling(e, f.power, f.power), e)
+        transform(b, power_step, Powers(e, f.power), e)
 
 
 @jitted
 def scale_rows(b: Any, e: Pointer, f: Any) -> None:
     """`e` times its row's factor, in place."""
     take_powers(b, e, f)
-    transform(b, scaling_step, Scaling(e, f.hi, f.lo), e)
+    transform(b, scaling_step, Scaling(e, wide_factors(f)), e)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from .compilation import jitted
 from .memory import load_as_many, store
-from .real import bits_of, lanes_of, product_scale
+from .real import bits_of, lanes_of
 from .staging import Int, Pointer, Wide, staged
 from .words import (
     LINE_BITS,
@@ -23,6 +23,7 @@ from .words import (
     to_bits,
     to_float64,
     to_real,
+    upper_half,
 )
 
 __all__ = [
@@ -50,7 +51,6 @@ __all__ = [
     "sum_zero",
 ]
 
-SPLITTER = float.fromhex("0x1.0000002p27")
 LN2_HI = float.fromhex("0x1.62e42fefa4p-1")
 LN2_LO = float.fromhex("-0x1.8432a1b0e2p-43")
 
@@ -62,31 +62,26 @@ def sum_error(a: Any, b: Any, total: Any) -> Any:
     return (a - (total - b_part)) + (b - b_part)
 
 
-def upper_bits(a: Any) -> Any:
-    """The upper half of a's bits (Veltkamp's splitting)."""
-    c = a * SPLITTER
-    return c - (c - a)
-
-
 def product_error(a: Any, b: Any, product: Any) -> Any:
-    """What a b of float64, rounded to `product`, left out (Dekker's product)."""
+    """What a b of float64, rounded to `product`, left out.
+
+    Dekker's product, but that the splitting cuts bits off, which cannot overflow.
+    """
     if has_fma():
         return fma(a, b, -product)
-    a_hi, b_hi = upper_bits(a), upper_bits(b)
+    a_hi, b_hi = upper_half(a), upper_half(b)
     a_lo, b_lo = a - a_hi, b - b_hi
     return ((a_hi * b_hi - product) + a_hi * b_lo + a_lo * b_hi) + a_lo * b_lo
 
 
-def mul_pair(a: Wide, hi: Wide, lo: Wide) -> Wide:
-    """a (hi + lo), rounded once but for the last terms' own rounding."""
+def mul_pair(a: Wide, hi: Wide, lo: Wide, down: Wide) -> Wide:
+    """a (hi + lo), rounded once but for the last terms' own rounding, times a power of two."""
     if bits_of(a) == 32 and not has_fma():
-        return to_real(a, to_float64(a) * (to_float64(hi) + to_float64(lo)))
-    up = product_scale(a)
-    larger = hi * up
+        return to_real(a, to_float64(a) * (to_float64(hi) + to_float64(lo)) * to_float64(down))
     if has_fma():
-        return fma(a, larger, a * (lo * up)) * (1 / up)
-    product = a * larger
-    return (product + (product_error(a, larger, product) + a * (lo * up))) * (1 / up)
+        return fma(a, hi, a * lo) * down
+    product = a * hi
+    return (product + (product_error(a, hi, product) + a * lo)) * down
 
 
 # --- numbers kept to twice the precision -----------------------------------------------------

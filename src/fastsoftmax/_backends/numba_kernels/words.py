@@ -60,12 +60,15 @@ __all__ = [
     "to_float64",
     "to_real",
     "turned",
+    "upper_half",
     "yield_thread",
 ]
 
 LINE_BITS = 512
 MANTISSA_BITS = {32: 23, 64: 52}
 EXPONENT_MASK = {32: 0x7F800000, 64: 0x7FF0000000000000}
+UPPER_HALF = -(1 << 27)
+"""26 of the 53 bits of a float64."""
 REALS = {32: types.float32, 64: types.float64}
 INTEGERS = {32: types.int32, 64: types.int64}
 INT32 = ir.IntType(32)
@@ -270,6 +273,11 @@ def to_bits(a: Any) -> Any:
 def from_bits(a: Any) -> Any:
     kind = with_element(a.kind, REALS[element_of(a.kind).bitwidth])
     return a.new(a.builder.bitcast(a.llvm, llvm_type(kind)), kind)
+
+
+def upper_half(a: Any) -> Any:
+    """The upper half of the bits of float64."""
+    return from_bits(to_bits(a) & UPPER_HALF)
 
 
 # --- between lanes ---------------------------------------------------------------------------
