@@ -19,16 +19,20 @@ void fsm_threads_setup(void) {}
 #include <stdatomic.h>
 #include <stdint.h>
 
+/* A thread looks so many times for something to do, for some tens of microseconds, before it sleeps: waking it takes
+   as long. */
+enum { SPINS = 3000 };
+
 enum { MOST_WORKERS = 255 };
 
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t work_is_there, work_is_done;
-    size_t workers;    /* started */
-    size_t generation; /* counts the calls, so that a worker joins each once */
-    size_t wanted;     /* workers with a number up to this may join the call */
-    size_t joined;     /* workers in the call now */
-    int open;          /* whether the call may still be joined */
+    size_t workers;           /* started */
+    atomic_size_t generation; /* counts the calls, so that a worker joins each once */
+    size_t wanted;            /* workers with a number up to this may join the call */
+    atomic_size_t joined;     /* workers in the call now */
+    int open;                 /* whether the call may still be joined */
     fsm_task *task;
     void *context;
     size_t items;
@@ -47,6 +51,20 @@ static void do_items(fsm_task *task, void *context, size_t items, size_t worker)
     }
 }
 
+static void pause_briefly(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void spin_while_equal(atomic_size_t *value, size_t unwanted) {
+    for (int i = 0; i < SPINS && atomic_load_explicit(value, memory_order_relaxed) == unwanted; i++) pause_briefly();
+}
+
+static void spin_until_zero(atomic_size_t *value) {
+    for (int i = 0; i < SPINS && atomic_load_explicit(value, memory_order_relaxed) != 0; i++) pause_briefly();
+}
+
 static void *worker_main(void *argument) {
     const size_t number = (size_t)(uintptr_t)argument;
     size_t seen = 0;
@@ -63,6 +81,9 @@ static void *worker_main(void *argument) {
         do_items(task, context, items, number);
         pthread_mutex_lock(&pool.mutex);
         if (--pool.joined == 0) pthread_cond_signal(&pool.work_is_done);
+        pthread_mutex_unlock(&pool.mutex);
+        spin_while_equal(&pool.generation, seen);
+        pthread_mutex_lock(&pool.mutex);
     }
     return NULL;
 }
@@ -106,6 +127,9 @@ void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
 
     pthread_mutex_lock(&pool.mutex);
     pool.open = 0; /* a worker that wakes up only now finds nothing left */
+    pthread_mutex_unlock(&pool.mutex);
+    spin_until_zero(&pool.joined);
+    pthread_mutex_lock(&pool.mutex);
     while (pool.joined > 0) pthread_cond_wait(&pool.work_is_done, &pool.mutex);
     pthread_mutex_unlock(&pool.mutex);
     atomic_flag_clear(&pool_is_taken);
