@@ -174,7 +174,7 @@ class Verdict:
         moving = fastest(times, self.comparison.memory)
         if moving is None:
             return False
-        return ratio(self._ours, times[moving]).median <= _MEMORY_BOUND
+        return Target("within").ratio(self._ours, times[moving]).median <= _MEMORY_BOUND
 
 
 def fastest(times: Mapping[str, Array], names: Iterable[str]) -> str | None:
