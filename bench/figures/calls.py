@@ -171,7 +171,7 @@ def _option(name: str, problem: Problem, backend: str, threads: int) -> Call:
     targets: Array = problem.labels
     given: dict[str, Any] = {}
     if name == "soft targets":
-        targets = softmax(rng.permutation(problem.logits, axis=1))
+        targets = softmax(np.ascontiguousarray(rng.permutation(problem.logits, axis=1)))
     elif name == "class weights":
         given["weight"] = rng.uniform(0.5, 1.5, k).astype(dtype)
     elif name == "label smoothing":
