@@ -1,15 +1,11 @@
 /* Vector-Jacobian products of softmax and log_softmax. b->x is the gradient of the output, b->y the output. */
 
-static ALWAYS_INLINE void product_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
-                                       wide_acc *sum) {
+static ALWAYS_INLINE void product_step(const void *context, size_t offset, size_t lanes, wide_acc *sum) {
     const struct block *b = context;
-    (void)vector, (void)special;
     w_acc_add_product(sum, load_lanes(b->x + offset, lanes, 0), load_lanes(b->y + offset, lanes, 0));
 }
-static ALWAYS_INLINE void sum_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
-                                   wide_acc *sum) {
+static ALWAYS_INLINE void sum_step(const void *context, size_t offset, size_t lanes, wide_acc *sum) {
     const struct block *b = context;
-    (void)vector, (void)special;
     w_acc_add(sum, load_lanes(b->x + offset, lanes, 0));
 }
 
@@ -37,7 +33,7 @@ static ALWAYS_INLINE void softmax_backward_blocks(const struct fsm_job *job, str
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.y = open_view(job, &job->other, &b, s.y, 0, 0);
         b.e = open_output(job, &job->out, &b, s.e);
-        accumulate(&b, product_step, &b, NO_VECTOR, &sums);
+        accumulate(&b, product_step, &b, &sums);
         for (size_t i = 0; i < b.lanes; i++) {
             hi[i] = (real)sums.hi[i];
             lo[i] = (real)if_finite(hi[i], sums.hi[i] - hi[i] + sums.lo[i], 0);
@@ -80,7 +76,7 @@ static ALWAYS_INLINE void log_softmax_backward_blocks(const struct fsm_job *job,
         b.y = b.x;
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.e = open_output(job, &job->out, &b, s.e);
-        accumulate(&b, sum_step, &b, NO_VECTOR, &sums);
+        accumulate(&b, sum_step, &b, &sums);
         const struct shifts shifts = find_shifts(maximum, maximum);
         w_store(shift, shifts.shift);
         w_store(n, shifts.n);

@@ -30,45 +30,39 @@ static ALWAYS_INLINE wide load_lanes(const real *p, size_t lanes, real fill) {
     return lanes == LANES ? w_load(p) : w_load_tail(p, lanes, fill);
 }
 
-/* One step of `accumulate`: adds vector number `vector`, of `lanes` values from `offset`, to *sum. `special`
-   says that the vector may hold a class that the operation treats apart. */
-typedef void accumulate_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
-                             wide_acc *sum);
+/* One step of `accumulate`: adds a vector, of `lanes` values from `offset`, to *sum. */
+typedef void accumulate_step(const void *context, size_t offset, size_t lanes, wide_acc *sum);
 
 static ALWAYS_INLINE void accumulate_along(const struct block *b, accumulate_step *step, const void *context,
-                                           size_t special, struct row_sums *sums) {
+                                           struct row_sums *sums) {
     double hi[LANES], lo[LANES];
     wide_acc sum = w_acc_zero();
     size_t full = b->count / LANES, tail = b->count % LANES;
-    size_t first_part = special < full ? special : full;
-    for (size_t i = 0; i < first_part; i++) step(context, i * LANES, LANES, i, 0, &sum);
-    if (special < full) step(context, special * LANES, LANES, special, 1, &sum);
-    for (size_t i = first_part + 1; i < full; i++) step(context, i * LANES, LANES, i, 0, &sum);
-    if (tail) step(context, full * LANES, tail, full, special == full, &sum);
+    for (size_t i = 0; i < full; i++) step(context, i * LANES, LANES, &sum);
+    if (tail) step(context, full * LANES, tail, &sum);
     w_acc_store(&sum, hi, lo);
     fold_sums(hi, lo, 1, LANES, sums);
 }
 
 /* Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes. */
 static ALWAYS_INLINE void accumulate_across(const struct block *b, accumulate_step *step, const void *context,
-                                            size_t special, struct row_sums *sums) {
+                                            struct row_sums *sums) {
     double hi[LANES * LANES], lo[LANES * LANES];
     wide_acc part[LANES];
     size_t used = b->classes < LANES ? b->classes : LANES;
     for (size_t i = 0; i < used; i++) part[i] = w_acc_zero();
-    for (size_t k = 0; k < b->classes; k++)
-        step(context, k * LANES, LANES, k, special != NO_VECTOR, &part[k % LANES]);
+    for (size_t k = 0; k < b->classes; k++) step(context, k * LANES, LANES, &part[k % LANES]);
     for (size_t i = 0; i < used; i++) w_acc_store(&part[i], hi + i * LANES, lo + i * LANES);
     fold_sums(hi, lo, LANES, used, sums);
 }
 
 /* Sums over the classes, one a row. */
 static ALWAYS_INLINE void accumulate(const struct block *b, accumulate_step *step, const void *context,
-                                     size_t special, struct row_sums *sums) {
+                                     struct row_sums *sums) {
     if (b->across)
-        accumulate_across(b, step, context, special, sums);
+        accumulate_across(b, step, context, sums);
     else
-        accumulate_along(b, step, context, special, sums);
+        accumulate_along(b, step, context, sums);
 }
 
 /* One step of `transform`: the new values of a vector. */

@@ -24,16 +24,12 @@ struct below_maximum {
     wide maximum; /* times DISTANCE_UNIT */
 };
 
-static ALWAYS_INLINE void total_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
-                                     wide_acc *sum) {
+static ALWAYS_INLINE void total_step(const void *context, size_t offset, size_t lanes, wide_acc *sum) {
     const struct below_maximum *c = context;
-    (void)vector, (void)special;
     w_acc_add(sum, load_lanes(c->b->y + offset, lanes, 0));
 }
-static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t lanes, size_t vector, int special,
-                                     wide_acc *sum) {
+static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t lanes, wide_acc *sum) {
     const struct below_maximum *c = context;
-    (void)vector, (void)special;
     const wide zero = w_set1(0);
     wide y = load_lanes(c->b->y + offset, lanes, 0);
     /* In a small unit, since M - f may overflow where a small y would bring it back. */
@@ -44,8 +40,8 @@ static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t 
 static NEVER_INLINE void sum_dense(const struct fsm_job *restrict job, const struct block *restrict b,
                                    const struct peaks *restrict p, struct dense_sums *restrict d) {
     const struct below_maximum c = {b, w_mul(row_values(b, p->maximum), w_set1(DISTANCE_UNIT))};
-    accumulate(b, total_step, &c, NO_VECTOR, &d->total);
-    if (job->want_loss) accumulate(b, below_step, &c, NO_VECTOR, &d->below);
+    accumulate(b, total_step, &c, &d->total);
+    if (job->want_loss) accumulate(b, below_step, &c, &d->below);
 }
 
 /* Probability 1 less a label's own, as a sum: without e_t where it is the largest; elsewhere the difference from
