@@ -97,16 +97,10 @@ static double total_loss(const struct fsm_job *job, size_t chunks) {
     return huge == 0 ? common / job->divisor : common / job->divisor + huge * (0x1p64 / job->divisor);
 }
 
-/* Cuts up one piece of memory, in whole cache lines: each thread's scratch, the mean gradients, the losses. */
-static size_t lay_out(struct run *run, const struct fsm_kernels *kernels, char *memory) {
-    const size_t means = !run->job->want_mean_grad ? 0 : run->chunks > 1 ? run->threads + 1 : 1;
-    const size_t mean_bytes = 2 * means * fsm_mean_pitch(run->job->classes) * sizeof(double);
-    run->scratch_bytes = kernels->scratch_size(run->job);
-    run->scratch = memory;
-    run->mean = (double *)(memory + run->threads * run->scratch_bytes);
-    run->job->chunk_loss = (struct fsm_loss *)((char *)run->mean + mean_bytes);
-    return run->threads * run->scratch_bytes + mean_bytes +
-           round_up(run->chunks * sizeof(struct fsm_loss), CACHE_LINE);
+static size_t mean_bytes(const struct run *run) {
+    if (!run->job->want_mean_grad) return 0;
+    const size_t means = run->chunks > 1 ? run->threads + 1 : 1;
+    return 2 * means * fsm_mean_pitch(run->job->classes) * sizeof(double);
 }
 
 static void do_chunks(struct run *run, double *loss, double *mean_grad) {
@@ -129,12 +123,17 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
     run.chunks = (run.samples + job->chunk_samples - 1) / job->chunk_samples;
     run.threads = run.samples * job->classes < WORTH_A_THREAD ? 1 : smaller(larger(threads, 1), run.chunks);
 
-    /* On the stack where it is small, as the problem then is too. */
+    /* One piece of memory in whole cache lines, on the stack where it is small, as the problem then is too: each
+       thread's scratch, the mean gradients, the losses. */
     _Alignas(CACHE_LINE) char small[SMALL_MEMORY];
-    const size_t bytes = lay_out(&run, kernels, NULL);
+    run.scratch_bytes = kernels->scratch_size(job);
+    const size_t scratch = run.threads * run.scratch_bytes, means = mean_bytes(&run);
+    const size_t bytes = scratch + means + round_up(run.chunks * sizeof(struct fsm_loss), CACHE_LINE);
     char *memory = bytes <= sizeof small ? small : aligned_alloc(CACHE_LINE, bytes);
     if (memory == NULL) return -1;
-    lay_out(&run, kernels, memory);
+    run.scratch = memory;
+    run.mean = (double *)(memory + scratch);
+    job->chunk_loss = (struct fsm_loss *)(memory + scratch + means);
     do_chunks(&run, loss, mean_grad);
     if (memory != small) free(memory);
     return 0;

@@ -81,12 +81,9 @@ static ALWAYS_INLINE void find_peaks(const struct block *b, struct peaks *p) {
 
 /* The sums apart from the largest class; the exponentials go to b->e where `store` says so. */
 static ALWAYS_INLINE void sum_rest(const struct block *b, struct peaks *p, int store) {
-    if (!store) {
-        sum_exponentials(b, &p->shift, p->at, 0, &p->rest);
-        return;
-    }
-    sum_exponentials(b, &p->shift, p->at, 1, &p->rest);
-    for (size_t i = 0; i < b->lanes; i++) b->e[p->at[i] * b->lanes + i] = (real)sum_value(row_sum(&p->top, i));
+    sum_exponentials(b, &p->shift, p->at, store, &p->rest);
+    for (size_t i = 0; store && i < b->lanes; i++)
+        b->e[p->at[i] * b->lanes + i] = (real)sum_value(row_sum(&p->top, i));
 }
 
 /* The sum of a row's shifted exponentials; NaN where the row has a NaN or no finite maximum. */
