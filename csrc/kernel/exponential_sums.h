@@ -84,18 +84,19 @@ static ALWAYS_INLINE void fold_across(struct grid_sum *part, size_t used, wide g
 }
 
 /* Class k goes to part k mod LANES, as it goes to that lane along the lanes. */
-static NEVER_INLINE void sum_across(const struct exponentials *c, struct row_sums *sums) {
-    struct grid_sum part[LANES];
+static NEVER_INLINE void sum_across(const struct exponentials *context, struct row_sums *sums) {
+    const struct exponentials c = *context; /* as nobody else sees it, it stays in registers */
     *sums = (struct row_sums){0};
-    for (size_t begin = 0; begin < c->classes; begin += SEGMENT) {
-        const size_t classes = c->classes - begin < SEGMENT ? c->classes - begin : SEGMENT;
-        const size_t used = classes < LANES ? classes : LANES;
-        for (size_t k = 0; k < used; k++) {
-            part[k] = (struct grid_sum){c->shift.grid, w_set1(0)};
-            add_vector(c, begin + k, LANES, c->skips, &part[k]);
+    for (size_t begin = 0; begin < c.classes; begin += SEGMENT) {
+        const size_t end = c.classes - begin < SEGMENT ? c.classes : begin + SEGMENT;
+        const size_t used = end - begin < LANES ? end - begin : LANES;
+        struct grid_sum part[LANES];
+        for (size_t i = 0; i < used; i++) {
+            struct grid_sum sum = {c.shift.grid, w_set1(0)};
+            for (size_t k = begin + i; k < end; k += LANES) add_vector(&c, k, LANES, c.skips, &sum);
+            part[i] = sum;
         }
-        for (size_t k = used; k < classes; k++) add_vector(c, begin + k, LANES, c->skips, &part[k % LANES]);
-        fold_across(part, used, c->shift.grid, sums);
+        fold_across(part, used, c.shift.grid, sums);
     }
 }
 

@@ -105,12 +105,21 @@ static inline int samples_lie_along(const struct fsm_job *job, const struct fsm_
            b->rows == LANES && b->sample % job->inner + LANES <= job->inner;
 }
 
+/* Rows of a whole block that follow each other without gaps. */
+static inline int rows_follow(const struct fsm_job *job, const struct fsm_view *view, const struct block *b) {
+    return b->across && b->rows == LANES && lies_along(job, view) && b->sample % job->inner + LANES <= job->inner &&
+           view->inner == (ptrdiff_t)(job->classes * sizeof(real));
+}
+
 /* Rows of a whole block, equally far apart, with their classes side by side: they are turned in squares. */
 static inline int rows_turn_in_squares(const struct fsm_job *job, const struct fsm_view *view,
                                        const struct block *b) {
     return b->across && b->rows == LANES && job->classes >= SQUARE &&
            view->classes == (ptrdiff_t)storage_bytes(job->storage) && b->sample % job->inner + LANES <= job->inner;
 }
+
+/* Bytes between what is read and what is fetched; classes of rows that are staged. */
+enum { FAR_AHEAD = 8192, MOST_STAGED = 128 };
 
 /* The last square overlaps the one before where the classes are no multiple of its side. */
 static inline size_t next_square(size_t k, size_t classes) {
@@ -137,6 +146,56 @@ static ALWAYS_INLINE void turn_to_rows(char *rows, ptrdiff_t stride, size_t clas
             v_turn(r);
             for (size_t j = 0; j < SQUARE; j++) v_store_rows(p + (ptrdiff_t)j * stride, stride, r[j]);
         }
+}
+
+/* Rows of fewer classes than a square has, one after another: with a number of classes that the compiler knows, it
+   finds the permutations. */
+static ALWAYS_INLINE void deal_from_rows(const real *restrict rows, size_t classes, real *restrict lanes) {
+    for (size_t i = 0; i < LANES; i++)
+        for (size_t k = 0; k < classes; k++) lanes[k * LANES + i] = rows[i * classes + k];
+}
+
+static ALWAYS_INLINE void deal_to_rows(real *restrict rows, size_t classes, const real *restrict lanes) {
+    for (size_t i = 0; i < LANES; i++)
+        for (size_t k = 0; k < classes; k++) rows[i * classes + k] = lanes[k * LANES + i];
+}
+
+/* From and to rows that follow each other without gaps. What is to be read soon is fetched: where rows are walked
+   square by square, the hardware does not see where that leads. */
+static inline void lanes_from_rows(const real *rows, size_t classes, real *lanes) {
+    const char *ahead = (const char *)rows + FAR_AHEAD;
+    for (size_t i = 0; i < classes * LANES * sizeof(real); i += 64) prefetch_far(ahead + i);
+    if (classes >= SQUARE)
+        turn_from_rows((const char *)rows, (ptrdiff_t)(classes * sizeof(real)), classes, lanes);
+    else if (classes == 3)
+        deal_from_rows(rows, 3, lanes);
+    else if (classes == 2)
+        deal_from_rows(rows, 2, lanes);
+    else
+        memcpy(lanes, rows, LANES * sizeof(real));
+}
+
+static inline void rows_from_lanes(real *rows, size_t classes, const real *lanes) {
+    if (classes >= SQUARE)
+        turn_to_rows((char *)rows, (ptrdiff_t)(classes * sizeof(real)), classes, lanes);
+    else if (classes == 3)
+        deal_to_rows(rows, 3, lanes);
+    else if (classes == 2)
+        deal_to_rows(rows, 2, lanes);
+    else
+        memcpy(rows, lanes, LANES * sizeof(real));
+}
+
+static ALWAYS_INLINE wide staged_step(const void *context, size_t offset, size_t lanes) {
+    return load_lanes((const real *)context + offset, lanes, 0);
+}
+
+/* By whole lines, which the rows are first put together to. */
+static inline void stream_rows_from_lanes(real *rows, const struct block *b, const real *lanes) {
+    _Alignas(64) real staged[(MOST_STAGED + 1) * LANES];
+    real *const as_aligned = staged + (uintptr_t)rows % 64 / sizeof(real);
+    rows_from_lanes(as_aligned, b->classes, lanes);
+    transform_streaming(b, staged_step, as_aligned, rows);
 }
 
 /* Rows of two bytes a class are converted a piece at a time on their way. */
@@ -213,6 +272,8 @@ static inline void copy_view(const struct fsm_job *job, const struct fsm_view *v
                              real *scratch, int masked, real dropped) {
     if (b->across && samples_lie_along(job, view, b)) {
         if (b->slot == 0) copy_columns(job, view, b, scratch);
+    } else if (rows_follow(job, view, b)) {
+        lanes_from_rows((const real *)sample_address(job, view, b->sample), job->classes, scratch);
     } else if (rows_turn_in_squares(job, view, b)) {
         const char *rows = sample_address(job, view, b->sample);
         if (storage_bytes(job->storage) == sizeof(real))
@@ -265,8 +326,15 @@ static inline void copy_to_view(const struct fsm_job *job, const struct fsm_view
         if (b->slot == b->slots - 1) copy_to_columns(job, view, b, values - b->slot * b->count);
         return;
     }
+    char *const rows = sample_address(job, view, b->sample);
+    if (rows_follow(job, view, b)) {
+        if (job->streams && job->classes <= MOST_STAGED)
+            stream_rows_from_lanes((real *)rows, b, values);
+        else
+            rows_from_lanes((real *)rows, job->classes, values);
+        return;
+    }
     if (rows_turn_in_squares(job, view, b)) {
-        char *rows = sample_address(job, view, b->sample);
         if (storage_bytes(job->storage) == sizeof(real))
             turn_to_rows(rows, view->inner, job->classes, values);
         else

@@ -11,10 +11,12 @@
 #define ALWAYS_INLINE __forceinline
 #define NEVER_INLINE __declspec(noinline)
 #define prefetch(address) ((void)(address))
+#define prefetch_far(address) ((void)(address))
 #else
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NEVER_INLINE __attribute__((noinline))
 #define prefetch(address) __builtin_prefetch(address)
+#define prefetch_far(address) __builtin_prefetch(address, 0, 2) /* not into the nearest cache */
 #endif
 
 #if FSM_REAL_BITS == 32
