@@ -15,16 +15,23 @@ from .variants import Variant
 
 Array = npt.NDArray[Any]
 
-# So many elements that the C kernels do so; a row of 4099 classes is no multiple of a cache line.
-SAMPLES, CLASSES = 1100, 4099
+# So many elements that the C kernels do so, for each way that rows may go through them; no row is a multiple of a
+# cache line, and no number of rows one of a block.
+SHAPES = [(1100, 4099), (45_007, 100), (1_500_001, 3)]
 A_FEW = slice(500, 507)
 
 
-def logits_and_labels(dtype: str) -> tuple[Array, Array]:
+@pytest.fixture(params=SHAPES, ids=lambda shape: f"{shape[1]}-classes")
+def shape(request: pytest.FixtureRequest) -> tuple[int, int]:
+    """Return the samples and classes of a large array."""
+    return request.param  # type: ignore[no-any-return]
+
+
+def logits_and_labels(shape: tuple[int, int], dtype: str) -> tuple[Array, Array]:
     rng = np.random.default_rng(7)
-    x = rng.standard_normal((SAMPLES, CLASSES), dtype=dtype)
+    x = rng.standard_normal(shape, dtype=dtype)
     x *= 5
-    return x, rng.integers(0, CLASSES, SAMPLES)
+    return x, rng.integers(0, shape[1], shape[0])
 
 
 def behind_a_line(shape: tuple[int, ...], dtype: str, elements: int) -> Array:
@@ -35,9 +42,9 @@ def behind_a_line(shape: tuple[int, ...], dtype: str, elements: int) -> Array:
     return memory[start : start + int(np.prod(shape))].reshape(shape)
 
 
-def test_rows_of_a_large_array(backend: Variant, dtype: str) -> None:
+def test_rows_of_a_large_array(backend: Variant, shape: tuple[int, int], dtype: str) -> None:
     """Every operation gives a row the bits that it has in a small batch."""
-    x, labels = logits_and_labels(dtype)
+    x, labels = logits_and_labels(shape, dtype)
     options = {"backend": backend.name, "num_threads": 2}
     few = per_row(x[A_FEW], labels[A_FEW], **options)
     many = {name: value[A_FEW] for name, value in per_row(x, labels, **options).items()}
@@ -45,9 +52,9 @@ def test_rows_of_a_large_array(backend: Variant, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("elements", [0, 1, 5, 7])
-def test_any_alignment(backend: Variant, dtype: str, elements: int) -> None:
+def test_any_alignment(backend: Variant, shape: tuple[int, int], dtype: str, elements: int) -> None:
     """Wherever an output starts, all of it is written and nothing beside it."""
-    x, labels = logits_and_labels(dtype)
+    x, labels = logits_and_labels(shape, dtype)
     options: dict[str, Any] = {"backend": backend.name, "num_threads": 2}
     few = {
         "softmax": fsm.softmax(x[A_FEW], **options),
@@ -69,9 +76,9 @@ def test_any_alignment(backend: Variant, dtype: str, elements: int) -> None:
         assert np.isnan(beside).sum() == beside.size - out.size, name
 
 
-def test_in_place(backend: Variant, dtype: str) -> None:
+def test_in_place(backend: Variant, shape: tuple[int, int], dtype: str) -> None:
     """Also where the output is the input."""
-    x, labels = logits_and_labels(dtype)
+    x, labels = logits_and_labels(shape, dtype)
     options: dict[str, Any] = {"backend": backend.name, "num_threads": 2}
     expected = {
         "softmax": fsm.softmax(x, **options),
