@@ -39,6 +39,7 @@ endfunction()
 # Adds what runs the kernels, and the flags of all files.
 function(fastsoftmax_add_runtime target)
   target_sources(${target} PRIVATE
+    ${FASTSOFTMAX_CSRC}/affinity.c
     ${FASTSOFTMAX_CSRC}/dispatch.c
     ${FASTSOFTMAX_CSRC}/run.c
     ${FASTSOFTMAX_CSRC}/threads.c)

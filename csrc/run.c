@@ -12,7 +12,8 @@ enum {
     MEAN_ROWS = 64,         /* of long rows to a chunk with a mean gradient, which costs a row's time to add up */
     MEAN_CHUNKS = 8,        /* but no fewer chunks than these for its sake, */
     FEWEST_MEAN_ROWS = 4,   /* unless their rows would be fewer than these */
-    WORTH_A_THREAD = 65536, /* elements: below this waking a thread costs more than it saves */
+    WORTH_A_THREAD = 65536, /* elements: below this another thread costs more than it saves, */
+    WORTH_WAKING = 1 << 18, /* and below this if it has to be woken first */
     ROWS_ACROSS = 16,       /* chunks of whole blocks, where rows lie across the lanes */
     LONGEST_ACROSS = 512,   /* at most, classes side by side */
     COLUMNS = 128,          /* chunks of whole groups of blocks, where samples lie side by side */
@@ -49,6 +50,16 @@ static size_t chunk_samples(const struct fsm_job *job, size_t samples) {
     if (!classes_lie_along) chunk = round_up(chunk, COLUMNS);
     if (job->classes <= LONGEST_ACROSS) chunk = round_up(chunk, ROWS_ACROSS);
     return chunk;
+}
+
+static int is_worth_threads(const struct run *run, size_t threads) {
+    return threads > 1 && run->samples * run->job->classes >= WORTH_A_THREAD;
+}
+
+static size_t threads_for(const struct run *run, size_t threads) {
+    if (!is_worth_threads(run, threads)) return 1;
+    if (run->samples * run->job->classes < WORTH_WAKING && !fsm_threads_are_near()) return 1;
+    return smaller(threads, run->chunks);
 }
 
 static struct mean mean_at(const struct run *run, size_t place) {
@@ -121,7 +132,7 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
     job->streams = run.samples * job->classes >= STREAMED && job->where.data == NULL;
     job->chunk_samples = chunk_samples(job, run.samples);
     run.chunks = (run.samples + job->chunk_samples - 1) / job->chunk_samples;
-    run.threads = run.samples * job->classes < WORTH_A_THREAD ? 1 : smaller(larger(threads, 1), run.chunks);
+    run.threads = threads_for(&run, threads);
 
     /* One piece of memory in whole cache lines, on the stack where it is small, as the problem then is too: each
        thread's scratch, the mean gradients, the losses. */
@@ -135,6 +146,7 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
     run.mean = (double *)(memory + scratch);
     job->chunk_loss = (struct fsm_loss *)(memory + scratch + means);
     do_chunks(&run, loss, mean_grad);
+    if (is_worth_threads(&run, threads)) fsm_threads_note_end();
     if (memory != small) free(memory);
     return 0;
 }

@@ -7,6 +7,10 @@ void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
     for (size_t item = 0; item < items; item++) task(context, item, 0);
 }
 
+void fsm_threads_note_end(void) {}
+
+int fsm_threads_are_near(void) { return 0; }
+
 void fsm_thread_yield(void) {}
 
 void fsm_threads_setup(void) {}
@@ -18,10 +22,13 @@ void fsm_threads_setup(void) {}
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <time.h>
+
+#include "affinity.h"
 
 /* A thread looks so many times for something to do, for some tens of microseconds, before it sleeps: waking it takes
-   as long. */
-enum { SPINS = 3000 };
+   as long. Where calls follow each other within so many nanoseconds, it pays to have it awake for the next one. */
+enum { SPINS = 3000, JUST_BEFORE = 50000 };
 
 enum { MOST_WORKERS = 255 };
 
@@ -32,7 +39,9 @@ static struct {
     atomic_size_t generation; /* counts the calls, so that a worker joins each once */
     size_t wanted;            /* workers with a number up to this may join the call */
     atomic_size_t joined;     /* workers in the call now */
+    atomic_size_t looking;    /* workers awake without work */
     int open;                 /* whether the call may still be joined */
+    atomic_int caller_cpu;
     fsm_task *task;
     void *context;
     size_t items;
@@ -65,6 +74,15 @@ static void spin_until_zero(atomic_size_t *value) {
     for (int i = 0; i < SPINS && atomic_load_explicit(value, memory_order_relaxed) != 0; i++) pause_briefly();
 }
 
+/* Looks for the next call for a while. Where a system wakes a thread on the CPU of the one that calls it, it would
+   wait there until that one has done all the work: so it is kept off that CPU while it sleeps. */
+static void look_for_work(size_t seen) {
+    atomic_fetch_add_explicit(&pool.looking, 1, memory_order_relaxed);
+    spin_while_equal(&pool.generation, seen);
+    atomic_fetch_sub_explicit(&pool.looking, 1, memory_order_relaxed);
+    if (pool.generation == seen) fsm_keep_off(pool.caller_cpu);
+}
+
 static void *worker_main(void *argument) {
     const size_t number = (size_t)(uintptr_t)argument;
     size_t seen = 0;
@@ -78,11 +96,12 @@ static void *worker_main(void *argument) {
         void *context = pool.context;
         size_t items = pool.items;
         pthread_mutex_unlock(&pool.mutex);
+        fsm_come_back();
         do_items(task, context, items, number);
         pthread_mutex_lock(&pool.mutex);
         if (--pool.joined == 0) pthread_cond_signal(&pool.work_is_done);
         pthread_mutex_unlock(&pool.mutex);
-        spin_while_equal(&pool.generation, seen);
+        look_for_work(seen);
         pthread_mutex_lock(&pool.mutex);
     }
     return NULL;
@@ -119,6 +138,7 @@ void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
     atomic_store(&pool.next_item, 0);
     pool.wanted = threads - 1;
     pool.open = 1;
+    pool.caller_cpu = fsm_this_cpu();
     pool.generation++;
     pthread_cond_broadcast(&pool.work_is_there);
     pthread_mutex_unlock(&pool.mutex);
@@ -135,6 +155,21 @@ void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
     atomic_flag_clear(&pool_is_taken);
 }
 
+static int64_t nanoseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static _Atomic int64_t last_end;
+
+void fsm_threads_note_end(void) { atomic_store_explicit(&last_end, nanoseconds(), memory_order_relaxed); }
+
+int fsm_threads_are_near(void) {
+    if (atomic_load_explicit(&pool.looking, memory_order_relaxed) > 0) return 1;
+    return nanoseconds() - atomic_load_explicit(&last_end, memory_order_relaxed) < JUST_BEFORE;
+}
+
 void fsm_thread_yield(void) { sched_yield(); }
 
 /* fork copies only the calling thread: the child starts with an empty pool, and the mutex is held across
@@ -147,6 +182,7 @@ static void after_fork_in_child(void) {
     pthread_cond_init(&pool.work_is_done, NULL);
     pool.workers = 0;
     pool.joined = 0;
+    pool.looking = 0;
     pool.open = 0;
     atomic_flag_clear(&pool_is_taken);
 }

@@ -12,6 +12,11 @@ typedef void fsm_task(void *context, size_t item, size_t worker);
    them all. */
 void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads);
 
+/* Whether handing out work costs little: threads of the pool are looking for it, or work that they could have shared
+   ended just before, so that they will be when the next comes. */
+int fsm_threads_are_near(void);
+void fsm_threads_note_end(void);
+
 /* Lets others run, in a loop that waits for another thread of the pool. */
 void fsm_thread_yield(void);
 
