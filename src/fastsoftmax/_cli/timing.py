@@ -20,7 +20,8 @@ _Key = TypeVar("_Key")
 
 # A round of calls lasts at least this long, so that the clock's own cost does not show.
 _ROUND_SECONDS = 5e-4
-# The first of the calls that are surely longer than that tells enough of them.
+# What comes before a call that takes longer than this does not show in its time, and the first of
+# them tells enough.
 _LONG_SECONDS = 1e-2
 
 
@@ -53,7 +54,8 @@ def measure(
     """Time several calls, taking turns, so that a slow moment of the machine meets all alike.
 
     The order changes from round to round, so that none always comes after the same other one;
-    short calls are made once more before the clock starts, to have their arrays in the cache.
+    calls of up to 10 ms are made once more before the clock starts, to have their arrays in the
+    cache and their threads awake, as they are where one call follows another.
 
     Parameters
     ----------
@@ -73,17 +75,18 @@ def measure(
     """
     turns = random.Random(0)
     with _no_garbage_collection():
-        once = {name: _time(call, 1, before) for name, call in calls.items()}
+        once = {name: _time(call, before) for name, call in calls.items()}
         for name, first in once.items():
             if first < _LONG_SECONDS:
-                once[name] = min(first, _time(calls[name], 1, before))
+                once[name] = min(first, _time(calls[name], before, warm=True))
         repeats = {name: max(1, round(_ROUND_SECONDS / t)) for name, t in once.items()}
         a_round = sum(once[name] * repeats[name] for name in calls)
         rounds = max(3, min(rounds, int(seconds / a_round)))
         times: dict[_Key, list[float]] = {name: [] for name in calls}
         for _ in range(rounds):
             for name in turns.sample(list(calls), len(calls)):
-                times[name].append(_time(calls[name], repeats[name], before))
+                warm = once[name] < _LONG_SECONDS
+                times[name].append(_time(calls[name], before, repeats[name], warm=warm))
     return {name: np.array(values) for name, values in times.items()}
 
 
@@ -100,9 +103,11 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-def _time(call: Call, repeats: int, before: Callable[[], object]) -> float:
+def _time(
+    call: Call, before: Callable[[], object], repeats: int = 1, *, warm: bool = False
+) -> float:
     before()
-    if repeats > 1:
+    if warm:
         call()
     start = time.perf_counter()
     for _ in range(repeats):
