@@ -15,8 +15,8 @@ from .variants import Variant
 
 Array = npt.NDArray[Any]
 
-# So many elements that the C kernels do so, for each way that rows may go through them; no row is a multiple of a
-# cache line, and no number of rows one of a block.
+# So many elements that the C kernels do so, for each way that rows may go through them; no row is
+# a multiple of a cache line, and no number of rows one of a block.
 SHAPES = [(1100, 4099), (45_007, 100), (1_500_001, 3)]
 A_FEW = slice(500, 507)
 
