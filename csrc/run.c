@@ -15,7 +15,7 @@ enum {
     WORTH_A_THREAD = 65536, /* elements: below this another thread costs more than it saves, */
     WORTH_WAKING = 1 << 18, /* and below this if it has to be woken first */
     ROWS_ACROSS = 16,       /* chunks of whole blocks, where rows lie across the lanes */
-    LONGEST_ACROSS = 512,   /* at most, classes side by side */
+    LONGEST_ACROSS = 192,   /* at most, classes side by side */
     COLUMNS = 128,          /* chunks of whole groups of blocks, where samples lie side by side */
     STREAMED = 1 << 22,     /* elements of an output that is written past the caches */
     CACHE_LINE = 64,

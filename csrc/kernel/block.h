@@ -102,19 +102,15 @@ static ALWAYS_INLINE struct top_two merge_tops(struct top_two a, struct top_two 
 }
 
 /* The two largest of all lanes, in every lane. */
-static ALWAYS_INLINE struct top_two fold_tops(const struct top_two *t, int want_second) {
-    real a[LANES], b[LANES];
-    w_store(a, t->first);
-    w_store(b, t->second);
-    for (size_t half = LANES / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++) {
-            real less = a[i] < a[i + half] ? a[i] : a[i + half];
-            a[i] = a[i] > a[i + half] ? a[i] : a[i + half];
-            if (!want_second) continue;
-            b[i] = b[i] > b[i + half] ? b[i] : b[i + half];
-            b[i] = b[i] > less ? b[i] : less;
-        }
-    return (struct top_two){w_set1(a[0]), w_set1(b[0])};
+static ALWAYS_INLINE struct top_two fold_tops(struct top_two t, int want_second) {
+    for (size_t half = LANES / 2; half > 0; half /= 2) {
+        const wide first = w_swap(t.first, half);
+        if (want_second)
+            t = merge_tops(t, (struct top_two){first, w_swap(t.second, half)});
+        else
+            t.first = w_max(t.first, first);
+    }
+    return (struct top_two){w_set1(w_first(t.first)), w_set1(w_first(t.second))};
 }
 
 /* The maximum of each row and, where it is wanted, the largest value beside it; NaN is passed over. */
@@ -128,7 +124,7 @@ static ALWAYS_INLINE struct top_two row_maxima(const struct block *b, int want_s
     for (; i < full; i++) take_value(&t[0], w_load(b->x + i * LANES), want_second);
     if (tail) take_value(&t[0], w_load_tail(b->x + full * LANES, tail, -(real)INFINITY), want_second);
     t[0] = merge_tops(merge_tops(t[0], t[1]), merge_tops(t[2], t[3]));
-    return b->across ? t[0] : fold_tops(&t[0], want_second);
+    return b->across ? t[0] : fold_tops(t[0], want_second);
 }
 
 /* The first class at which each row has its maximum (class 0 where it has none, all being NaN). */

@@ -40,29 +40,27 @@ static ALWAYS_INLINE void add_vector(const struct exponentials *c, size_t vector
 
 /* A segment's sum goes to the row's: what was on the grid is exact, also between the lanes. */
 static ALWAYS_INLINE void fold_along(const struct grid_sum *sum, wide grid, struct fsm_sum *total) {
-    real big[LANES], small[LANES];
-    w_store(big, w_sub(sum->big, grid));
-    w_store(small, sum->small);
-    for (size_t half = LANES / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++) {
-            big[i] += big[i + half];
-            small[i] += small[i + half];
-        }
-    *total = sum_plus(*total, sum_of(big[0], small[0]));
+    wide big = w_sub(sum->big, grid), small = sum->small;
+    for (size_t half = LANES / 2; half > 0; half /= 2) {
+        big = w_add(big, w_swap(big, half));
+        small = w_add(small, w_swap(small, half));
+    }
+    *total = sum_plus(*total, sum_of(w_first(big), w_first(small)));
 }
 
-static NEVER_INLINE void sum_along(const struct exponentials *c, size_t special, struct row_sums *sums) {
-    const size_t full = c->classes / LANES, tail = c->classes % LANES, vectors = full + (tail != 0);
+static NEVER_INLINE void sum_along(const struct exponentials *context, size_t special, struct row_sums *sums) {
+    const struct exponentials c = *context; /* as nobody else sees it, it stays in registers */
+    const size_t full = c.classes / LANES, tail = c.classes % LANES, vectors = full + (tail != 0);
     struct fsm_sum total = {0, 0};
     for (size_t begin = 0; begin < vectors; begin += SEGMENT_VECTORS) {
         const size_t end = begin + SEGMENT_VECTORS < full ? begin + SEGMENT_VECTORS : full;
         const size_t before = special >= begin && special < end ? special : end;
-        struct grid_sum sum = {c->shift.grid, w_set1(0)};
-        for (size_t i = begin; i < before; i++) add_vector(c, i, LANES, 0, &sum);
-        if (before < end) add_vector(c, before, LANES, 1, &sum);
-        for (size_t i = before + 1; i < end; i++) add_vector(c, i, LANES, 0, &sum);
-        if (tail && begin + SEGMENT_VECTORS > full) add_vector(c, full, tail, special == full, &sum);
-        fold_along(&sum, c->shift.grid, &total);
+        struct grid_sum sum = {c.shift.grid, w_set1(0)};
+        for (size_t i = begin; i < before; i++) add_vector(&c, i, LANES, 0, &sum);
+        if (before < end) add_vector(&c, before, LANES, 1, &sum);
+        for (size_t i = before + 1; i < end; i++) add_vector(&c, i, LANES, 0, &sum);
+        if (tail && begin + SEGMENT_VECTORS > full) add_vector(&c, full, tail, special == full, &sum);
+        fold_along(&sum, c.shift.grid, &total);
     }
     set_row_sum(sums, 0, total);
 }
@@ -85,7 +83,7 @@ static ALWAYS_INLINE void fold_across(struct grid_sum *part, size_t used, wide g
 
 /* Class k goes to part k mod LANES, as it goes to that lane along the lanes. */
 static NEVER_INLINE void sum_across(const struct exponentials *context, struct row_sums *sums) {
-    const struct exponentials c = *context; /* as nobody else sees it, it stays in registers */
+    const struct exponentials c = *context;
     *sums = (struct row_sums){0};
     for (size_t begin = 0; begin < c.classes; begin += SEGMENT) {
         const size_t end = c.classes - begin < SEGMENT ? c.classes : begin + SEGMENT;

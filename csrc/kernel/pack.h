@@ -358,7 +358,8 @@ static ALWAYS_INLINE void close_output(const struct fsm_job *job, const struct f
    the more where there is a loss. Measured. */
 static inline size_t longest_across(const struct fsm_job *job) {
     if (job->outer * job->inner < LANES / 2) return 2 * LANES; /* most lanes would be empty */
-    return job->rows_end_in_a_loss ? 32 * LANES : 8 * LANES;
+    if (!job->rows_end_in_a_loss) return 8 * LANES;
+    return FSM_REAL_BITS == 32 ? 12 * LANES : 16 * LANES;
 }
 
 /* The bits are the same either way, so that the choice is free. */

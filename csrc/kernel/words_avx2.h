@@ -39,6 +39,13 @@ static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm256_fmadd_ps(a, b, c); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm256_fnmadd_ps(a, b, c); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm256_max_ps(a, b); }
 static ALWAYS_INLINE v v_min(v a, v b) { return _mm256_min_ps(a, b); }
+/* Lanes `half` apart change places. */
+static ALWAYS_INLINE v v_swap(v a, size_t half) {
+    return half == 4   ? _mm256_permute2f128_ps(a, a, 1)
+           : half == 2 ? _mm256_permute_ps(a, _MM_SHUFFLE(1, 0, 3, 2))
+                       : _mm256_permute_ps(a, _MM_SHUFFLE(2, 3, 0, 1));
+}
+static ALWAYS_INLINE real v_first(v a) { return _mm256_cvtss_f32(a); }
 static ALWAYS_INLINE v v_scale(v steps) {
     __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(steps), MANTISSA_BITS - POWER_BITS);
     return _mm256_castsi256_ps(_mm256_and_si256(exponent, _mm256_set1_epi32(EXPONENT_MASK)));
@@ -137,6 +144,10 @@ static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm256_fmadd_pd(a, b, c); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm256_fnmadd_pd(a, b, c); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm256_max_pd(a, b); }
 static ALWAYS_INLINE v v_min(v a, v b) { return _mm256_min_pd(a, b); }
+static ALWAYS_INLINE v v_swap(v a, size_t half) {
+    return half == 2 ? _mm256_permute2f128_pd(a, a, 1) : _mm256_permute_pd(a, 5);
+}
+static ALWAYS_INLINE real v_first(v a) { return _mm256_cvtsd_f64(a); }
 static ALWAYS_INLINE v v_scale(v steps) {
     __m256i exponent = _mm256_slli_epi64(_mm256_castpd_si256(steps), MANTISSA_BITS - POWER_BITS);
     return _mm256_castsi256_pd(_mm256_and_si256(exponent, _mm256_set1_epi64x(EXPONENT_MASK)));

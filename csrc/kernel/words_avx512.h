@@ -37,6 +37,14 @@ static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm512_fmadd_ps(a, b, c); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm512_fnmadd_ps(a, b, c); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm512_max_ps(a, b); }
 static ALWAYS_INLINE v v_min(v a, v b) { return _mm512_min_ps(a, b); }
+/* Lanes `half` apart change places. */
+static ALWAYS_INLINE v v_swap(v a, size_t half) {
+    return half == 8   ? _mm512_shuffle_f32x4(a, a, _MM_SHUFFLE(1, 0, 3, 2))
+           : half == 4 ? _mm512_shuffle_f32x4(a, a, _MM_SHUFFLE(2, 3, 0, 1))
+           : half == 2 ? _mm512_permute_ps(a, _MM_SHUFFLE(1, 0, 3, 2))
+                       : _mm512_permute_ps(a, _MM_SHUFFLE(2, 3, 0, 1));
+}
+static ALWAYS_INLINE real v_first(v a) { return _mm512_cvtss_f32(a); }
 static ALWAYS_INLINE v v_scale(v steps) {
     __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(steps), MANTISSA_BITS - POWER_BITS);
     return _mm512_castsi512_ps(_mm512_and_si512(exponent, _mm512_set1_epi32(EXPONENT_MASK)));
@@ -137,6 +145,12 @@ static ALWAYS_INLINE v v_fma(v a, v b, v c) { return _mm512_fmadd_pd(a, b, c); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return _mm512_fnmadd_pd(a, b, c); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm512_max_pd(a, b); }
 static ALWAYS_INLINE v v_min(v a, v b) { return _mm512_min_pd(a, b); }
+static ALWAYS_INLINE v v_swap(v a, size_t half) {
+    return half == 4   ? _mm512_shuffle_f64x2(a, a, _MM_SHUFFLE(1, 0, 3, 2))
+           : half == 2 ? _mm512_shuffle_f64x2(a, a, _MM_SHUFFLE(2, 3, 0, 1))
+                       : _mm512_permute_pd(a, 0x55);
+}
+static ALWAYS_INLINE real v_first(v a) { return _mm512_cvtsd_f64(a); }
 static ALWAYS_INLINE v v_scale(v steps) {
     __m512i exponent = _mm512_slli_epi64(_mm512_castpd_si512(steps), MANTISSA_BITS - POWER_BITS);
     return _mm512_castsi512_pd(_mm512_and_si512(exponent, _mm512_set1_epi64(EXPONENT_MASK)));

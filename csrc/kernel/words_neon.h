@@ -23,6 +23,9 @@ static ALWAYS_INLINE v v_fma(v a, v b, v c) { return vfmaq_f32(c, a, b); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return vfmsq_f32(c, a, b); }
 static ALWAYS_INLINE v v_max(v a, v b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 static ALWAYS_INLINE v v_min(v a, v b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+/* Lanes `half` apart change places. */
+static ALWAYS_INLINE v v_swap(v a, size_t half) { return half == 2 ? vextq_f32(a, a, 2) : vrev64q_f32(a); }
+static ALWAYS_INLINE real v_first(v a) { return vgetq_lane_f32(a, 0); }
 static ALWAYS_INLINE v v_scale(v steps) {
     uint32x4_t exponent = vshlq_n_u32(vreinterpretq_u32_f32(steps), MANTISSA_BITS - POWER_BITS);
     return vreinterpretq_f32_u32(vandq_u32(exponent, vdupq_n_u32(EXPONENT_MASK)));
@@ -111,6 +114,11 @@ static ALWAYS_INLINE v v_fma(v a, v b, v c) { return vfmaq_f64(c, a, b); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return vfmsq_f64(c, a, b); }
 static ALWAYS_INLINE v v_max(v a, v b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
 static ALWAYS_INLINE v v_min(v a, v b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
+static ALWAYS_INLINE v v_swap(v a, size_t half) {
+    (void)half;
+    return vextq_f64(a, a, 1);
+}
+static ALWAYS_INLINE real v_first(v a) { return vgetq_lane_f64(a, 0); }
 static ALWAYS_INLINE v v_scale(v steps) {
     uint64x2_t exponent = vshlq_n_u64(vreinterpretq_u64_f64(steps), MANTISSA_BITS - POWER_BITS);
     return vreinterpretq_f64_u64(vandq_u64(exponent, vdupq_n_u64(EXPONENT_MASK)));

@@ -30,6 +30,11 @@ static ALWAYS_INLINE v v_sub(v a, v b) { return a - b; }
 static ALWAYS_INLINE v v_mul(v a, v b) { return a * b; }
 static ALWAYS_INLINE v v_max(v a, v b) { return a > b ? a : b; }
 static ALWAYS_INLINE v v_min(v a, v b) { return a < b ? a : b; }
+static ALWAYS_INLINE v v_swap(v a, size_t half) {
+    (void)half; /* there is one lane */
+    return a;
+}
+static ALWAYS_INLINE real v_first(v a) { return a; }
 static ALWAYS_INLINE v v_power(v steps) { return power_table[v_to_bits(steps) & (POWER_STEPS - 1)]; }
 static ALWAYS_INLINE v v_put_at(v a, v index, v at, v other) { return v_to_bits(index) == v_to_bits(at) ? other : a; }
 static ALWAYS_INLINE int v_any_equal(v a, v b) { return a == b; }

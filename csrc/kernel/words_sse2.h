@@ -22,6 +22,11 @@ static ALWAYS_INLINE v v_sub(v a, v b) { return _mm_sub_ps(a, b); }
 static ALWAYS_INLINE v v_mul(v a, v b) { return _mm_mul_ps(a, b); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm_max_ps(a, b); }
 static ALWAYS_INLINE v v_min(v a, v b) { return _mm_min_ps(a, b); }
+/* Lanes `half` apart change places. */
+static ALWAYS_INLINE v v_swap(v a, size_t half) {
+    return half == 2 ? _mm_shuffle_ps(a, a, _MM_SHUFFLE(1, 0, 3, 2)) : _mm_shuffle_ps(a, a, _MM_SHUFFLE(2, 3, 0, 1));
+}
+static ALWAYS_INLINE real v_first(v a) { return _mm_cvtss_f32(a); }
 static ALWAYS_INLINE v v_scale(v steps) {
     __m128i exponent = _mm_slli_epi32(_mm_castps_si128(steps), MANTISSA_BITS - POWER_BITS);
     return _mm_castsi128_ps(_mm_and_si128(exponent, _mm_set1_epi32(EXPONENT_MASK)));
@@ -128,6 +133,11 @@ static ALWAYS_INLINE v v_sub(v a, v b) { return _mm_sub_pd(a, b); }
 static ALWAYS_INLINE v v_mul(v a, v b) { return _mm_mul_pd(a, b); }
 static ALWAYS_INLINE v v_max(v a, v b) { return _mm_max_pd(a, b); }
 static ALWAYS_INLINE v v_min(v a, v b) { return _mm_min_pd(a, b); }
+static ALWAYS_INLINE v v_swap(v a, size_t half) {
+    (void)half;
+    return _mm_shuffle_pd(a, a, 1);
+}
+static ALWAYS_INLINE real v_first(v a) { return _mm_cvtsd_f64(a); }
 static ALWAYS_INLINE v v_scale(v steps) {
     __m128i exponent = _mm_slli_epi64(_mm_castpd_si128(steps), MANTISSA_BITS - POWER_BITS);
     return _mm_castsi128_pd(_mm_and_si128(exponent, _mm_set1_epi64x(EXPONENT_MASK)));

@@ -139,7 +139,8 @@ def goes_across(shape: Any, view: Any, ends_in_loss: bool) -> Bool:
     """
     lanes, size = lanes_of(view.data), real_bytes(view.data)
     few = shape.outer * shape.inner < lanes // 2  # most lanes would be empty
-    longest = select(few, shape.classes.like(2 * lanes), (32 if ends_in_loss else 8) * lanes)
+    vectors = (12 if size == 4 else 16) if ends_in_loss else 8
+    longest = select(few, shape.classes.like(2 * lanes), vectors * lanes)
     in_columns = (view.classes != size) & (view.inner == size) & (shape.inner >= lanes)
     return (shape.classes <= longest) | (in_columns & (shape.classes < MOST_ACROSS))
 

@@ -27,7 +27,7 @@ WORTH_A_THREAD = 1 << 18
 """Elements: below this handing work to another Python thread costs more than it saves."""
 ROWS_ACROSS = 16
 """Chunks are whole blocks, where rows lie across the lanes."""
-LONGEST_ACROSS = 512
+LONGEST_ACROSS = 192
 """At most, classes side by side."""
 MEAN_PITCH = 16
 """A mean gradient's sums in memory are whole vectors."""
