@@ -41,6 +41,7 @@ function(fastsoftmax_add_runtime target)
   target_sources(${target} PRIVATE
     ${FASTSOFTMAX_CSRC}/affinity.c
     ${FASTSOFTMAX_CSRC}/dispatch.c
+    ${FASTSOFTMAX_CSRC}/pages.c
     ${FASTSOFTMAX_CSRC}/run.c
     ${FASTSOFTMAX_CSRC}/threads.c)
   target_link_libraries(${target} PRIVATE Threads::Threads)

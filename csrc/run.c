@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "pages.h"
 #include "threads.h"
 #include "two_sum.h"
 
@@ -50,6 +51,15 @@ static size_t chunk_samples(const struct fsm_job *job, size_t samples) {
     if (!classes_lie_along) chunk = round_up(chunk, COLUMNS);
     if (job->classes <= LONGEST_ACROSS) chunk = round_up(chunk, ROWS_ACROSS);
     return chunk;
+}
+
+/* An output that no cache will hold is written past the caches. Not so where its memory is new: the system puts zeros
+   there first, which are in the caches then. */
+static int is_to_be_streamed(const struct fsm_job *job) {
+    const struct fsm_view *out = &job->out;
+    if (job->outer * job->inner * job->classes < STREAMED || job->where.data != NULL || out->data == NULL) return 0;
+    return fsm_is_in_memory(out->data + (ptrdiff_t)(job->outer / 2) * out->outer +
+                            (ptrdiff_t)(job->inner / 2) * out->inner + (ptrdiff_t)(job->classes / 2) * out->classes);
 }
 
 static int is_worth_threads(const struct run *run, size_t threads) {
@@ -129,7 +139,7 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
     job->want_mean_grad = mean_grad != NULL;
     job->rows_end_in_a_loss = operation == FSM_OPERATION_log_softmax || operation == FSM_OPERATION_logsumexp ||
                               operation == FSM_OPERATION_cross_entropy || operation == FSM_OPERATION_grad_hess;
-    job->streams = run.samples * job->classes >= STREAMED && job->where.data == NULL;
+    job->streams = is_to_be_streamed(job);
     job->chunk_samples = chunk_samples(job, run.samples);
     run.chunks = (run.samples + job->chunk_samples - 1) / job->chunk_samples;
     run.threads = threads_for(&run, threads);

@@ -118,8 +118,9 @@ static inline int rows_turn_in_squares(const struct fsm_job *job, const struct f
            view->classes == (ptrdiff_t)storage_bytes(job->storage) && b->sample % job->inner + LANES <= job->inner;
 }
 
-/* Bytes between what is read and what is fetched; classes of rows that are staged. */
-enum { FAR_AHEAD = 8192, MOST_STAGED = 128 };
+/* Bytes between what is read and what is fetched; classes of rows that are staged, and bytes of a block that is worth
+   it. Measured. */
+enum { FAR_AHEAD = 8192, MOST_STAGED = 128, LEAST_STAGED = 1024 };
 
 /* The last square overlaps the one before where the classes are no multiple of its side. */
 static inline size_t next_square(size_t k, size_t classes) {
@@ -190,10 +191,12 @@ static ALWAYS_INLINE wide staged_step(const void *context, size_t offset, size_t
     return load_lanes((const real *)context + offset, lanes, 0);
 }
 
-/* By whole lines, which the rows are first put together to. */
+/* By whole lines, which the rows are first put together to. The line that blocks share is written in the caches, and
+   has to be there first. */
 static inline void stream_rows_from_lanes(real *rows, const struct block *b, const real *lanes) {
     _Alignas(64) real staged[(MOST_STAGED + 1) * LANES];
     real *const as_aligned = staged + (uintptr_t)rows % 64 / sizeof(real);
+    prefetch_to_write((char *)(rows + b->count) + FAR_AHEAD);
     rows_from_lanes(as_aligned, b->classes, lanes);
     transform_streaming(b, staged_step, as_aligned, rows);
 }
@@ -328,7 +331,7 @@ static inline void copy_to_view(const struct fsm_job *job, const struct fsm_view
     }
     char *const rows = sample_address(job, view, b->sample);
     if (rows_follow(job, view, b)) {
-        if (job->streams && job->classes <= MOST_STAGED)
+        if (job->streams && job->classes <= MOST_STAGED && b->count * sizeof(real) >= LEAST_STAGED)
             stream_rows_from_lanes((real *)rows, b, values);
         else
             rows_from_lanes((real *)rows, job->classes, values);

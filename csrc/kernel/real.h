@@ -12,11 +12,13 @@
 #define NEVER_INLINE __declspec(noinline)
 #define prefetch(address) ((void)(address))
 #define prefetch_far(address) ((void)(address))
+#define prefetch_to_write(address) ((void)(address))
 #else
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NEVER_INLINE __attribute__((noinline))
 #define prefetch(address) __builtin_prefetch(address)
 #define prefetch_far(address) __builtin_prefetch(address, 0, 2) /* not into the nearest cache */
+#define prefetch_to_write(address) __builtin_prefetch(address, 1)
 #endif
 
 #if FSM_REAL_BITS == 32

@@ -1,0 +1,27 @@
+#if defined(__linux__) && !defined(_DEFAULT_SOURCE)
+#define _DEFAULT_SOURCE
+#endif
+
+#include "pages.h"
+
+#if defined(__linux__)
+
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int fsm_is_in_memory(const void *address) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    unsigned char state;
+    if (mincore((void *)((uintptr_t)address / page * page), 1, &state) != 0) return 1;
+    return state & 1;
+}
+
+#else
+
+int fsm_is_in_memory(const void *address) {
+    (void)address;
+    return 1;
+}
+
+#endif
