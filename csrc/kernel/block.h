@@ -75,16 +75,15 @@ static ALWAYS_INLINE void transform(const struct block *b, transform_step *step,
 }
 
 /* The same to memory that is not to be read again soon: a line at a time, past the caches. */
-static ALWAYS_INLINE void transform_streaming(const struct block *b, transform_step *step, const void *context,
-                                              real *out) {
+static ALWAYS_INLINE void transform_streaming(size_t count, transform_step *step, const void *context, real *out) {
     const size_t misaligned = (uintptr_t)out % 64 / sizeof(real);
     size_t i = 0;
     if (misaligned != 0) {
-        i = b->count < LANES - misaligned ? b->count : LANES - misaligned;
+        i = count < LANES - misaligned ? count : LANES - misaligned;
         w_store_tail(out, i, step(context, 0, i));
     }
-    for (; i + LANES <= b->count; i += LANES) w_stream(out + i, step(context, i, LANES));
-    if (i < b->count) w_store_tail(out + i, b->count - i, step(context, i, b->count - i));
+    for (; i + LANES <= count; i += LANES) w_stream(out + i, step(context, i, LANES));
+    if (i < count) w_store_tail(out + i, count - i, step(context, i, count - i));
 }
 
 /* The largest and the second largest value of each lane so far. */

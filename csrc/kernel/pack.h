@@ -198,7 +198,7 @@ static inline void stream_rows_from_lanes(real *rows, const struct block *b, con
     real *const as_aligned = staged + (uintptr_t)rows % 64 / sizeof(real);
     prefetch_to_write((char *)(rows + b->count) + FAR_AHEAD);
     rows_from_lanes(as_aligned, b->classes, lanes);
-    transform_streaming(b, staged_step, as_aligned, rows);
+    transform_streaming(b->count, staged_step, as_aligned, rows);
 }
 
 /* Rows of two bytes a class are converted a piece at a time on their way. */
@@ -236,7 +236,8 @@ static inline void drop_classes(const struct fsm_job *job, size_t sample, real *
         if (!*keep) row[k * step] = value;
 }
 
-enum { AHEAD = 8 };
+/* Classes between what is read and what is fetched; blocks to a group; classes that need none. */
+enum { AHEAD = 8, GROUP = 8, FEW_CLASSES = 64 };
 
 /* The columns of a group of blocks, to slots of `count` values each and back, the whole width of the group at once:
    where the classes are far apart, each step to the next is a page of its own. */
@@ -253,21 +254,33 @@ static inline void copy_columns(const struct fsm_job *job, const struct fsm_view
     }
 }
 
+/* A class of all blocks of a group, by whole lines. */
+static inline void stream_class(real *out, const struct block *b, const real *slots) {
+    _Alignas(64) real staged[(GROUP + 1) * LANES];
+    real *const as_aligned = staged + (uintptr_t)out % 64 / sizeof(real);
+    size_t i = 0;
+    do w_store(as_aligned + i * LANES, w_load(slots + i * b->count));
+    while (++i < b->slots);
+    transform_streaming(b->slots * LANES, staged_step, as_aligned, out);
+}
+
 static inline void copy_to_columns(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                    const real *slots) {
     const size_t count = b->count, in_group = b->slots, classes = job->classes;
     const ptrdiff_t stride = view->classes;
     char *p = sample_address(job, view, b->sample - b->slot * LANES);
-    const int streams = job->streams && ((uintptr_t)p | (size_t)stride) % 64 == 0;
+    /* A single block that is not in line with the caches' lines would be two halves of them. */
+    const int streams = job->streams && (in_group > 1 || ((uintptr_t)p | (size_t)stride) % 64 == 0);
     for (size_t k = 0; k < classes; k++, p += stride) {
-        prefetch(p + (k + AHEAD < classes ? AHEAD * stride : 0));
-        for (size_t i = 0; i < in_group; i++) {
-            const wide values = w_load(slots + i * count + k * LANES);
-            if (streams)
-                w_stream((real *)p + i * LANES, values);
-            else
-                w_store((real *)p + i * LANES, values);
+        char *const ahead = p + (k + AHEAD < classes ? AHEAD * stride : 0);
+        prefetch_to_write(ahead);
+        if (streams) {
+            prefetch_to_write(ahead + in_group * LANES * sizeof(real));
+            stream_class((real *)p, b, slots + k * LANES);
+            continue;
         }
+        for (size_t i = 0; i < in_group; i++)
+            w_store((real *)p + i * LANES, w_load(slots + i * count + k * LANES));
     }
 }
 
@@ -374,7 +387,6 @@ static inline int goes_across(const struct fsm_job *job) {
 }
 
 /* Blocks to a group: where a view's samples lie side by side. */
-enum { GROUP = 8, FEW_CLASSES = 64 };
 static inline size_t most_slots(const struct fsm_job *job) {
     const ptrdiff_t side_by_side = sizeof(real);
     const int columns = job->input.inner == side_by_side || job->other.inner == side_by_side ||

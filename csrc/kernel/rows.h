@@ -19,11 +19,16 @@ struct scratch_layout {
 enum { WAITING = 4 };
 static inline size_t row_pitch(size_t classes) { return (classes + LANES - 1) / LANES * LANES; }
 
+/* Across the lanes the exponentials take their logits' place, which nobody asks for any more but for a Hessian's. */
+static inline int shares_scratch(const struct fsm_job *job) { return goes_across(job) && job->hess.data == NULL; }
+
 static inline struct scratch_layout scratch_layout(const struct fsm_job *job) {
     const int across = goes_across(job);
     const size_t count = job->classes * (across ? LANES : 1);
     const size_t values = most_slots(job) * count;
-    const size_t exponentials = job->want_mean_grad && !across ? WAITING * row_pitch(count) : values;
+    size_t exponentials = values;
+    if (shares_scratch(job)) exponentials = 0;
+    if (job->want_mean_grad && !across) exponentials = WAITING * row_pitch(count);
     return (struct scratch_layout){in_lines(values * sizeof(real)), in_lines(exponentials * sizeof(real)),
                                    in_lines(job->classes * sizeof(real)),
                                    job->want_mean_grad && across ? in_lines(count * sizeof(double)) : 0};
@@ -34,7 +39,7 @@ static inline struct scratch cut_scratch(const struct fsm_job *job, void *memory
     char *values = memory, *rows = values + 2 * n.values + n.exponentials, *sums = rows + 2 * n.row;
     return (struct scratch){
         .x = (real *)values,
-        .e = (real *)(values + n.values),
+        .e = (real *)(shares_scratch(job) ? values : values + n.values),
         .y = (real *)(values + n.values + n.exponentials),
         .target_row = (real *)rows,
         .class_weight = (real *)(rows + n.row),
@@ -196,7 +201,7 @@ static ALWAYS_INLINE void take_powers(const struct block *b, const struct factor
 static ALWAYS_INLINE void finish(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                  transform_step *step, const void *context, real *values) {
     if (!b->across && streams_along(job, view))
-        transform_streaming(b, step, context, (real *)sample_address(job, view, b->sample));
+        transform_streaming(b->count, step, context, (real *)sample_address(job, view, b->sample));
     else
         transform(b, step, context, values);
 }
