@@ -46,7 +46,7 @@ struct fsm_job {
     double divisor;
     int want_loss;
     int want_mean_grad;
-    int streams; /* the outputs are written past the caches */
+    int streams;            /* the outputs are written past the caches */
     int rows_end_in_a_loss; /* the logarithm of the sum is wanted, not the probabilities alone */
     enum fsm_hessian hessian;
     /* Samples are cut into chunks that depend on the shape alone, each with its own place for what it

@@ -279,8 +279,7 @@ static inline void copy_to_columns(const struct fsm_job *job, const struct fsm_v
             stream_class((real *)p, b, slots + k * LANES);
             continue;
         }
-        for (size_t i = 0; i < in_group; i++)
-            w_store((real *)p + i * LANES, w_load(slots + i * count + k * LANES));
+        for (size_t i = 0; i < in_group; i++) w_store((real *)p + i * LANES, w_load(slots + i * count + k * LANES));
     }
 }
 
