@@ -5,10 +5,10 @@ struct loss_sums {
     struct row_sums common, huge;
 };
 
-static NEVER_INLINE void add_losses(struct loss_sums *sums, size_t rows, const double *losses) {
-    int any_huge = 0;
+static NEVER_INLINE void add_losses(struct loss_sums *restrict sums, size_t rows, const double *restrict losses) {
+    real_bits any_huge = 0;
     for (size_t i = 0; i < rows; i++) {
-        int huge = losses[i] > 0x1p960;
+        const int huge = losses[i] > 0x1p960;
         set_row_sum(&sums->common, i, sum_plus(row_sum(&sums->common, i), (struct fsm_sum){huge ? 0 : losses[i], 0}));
         any_huge |= huge;
     }

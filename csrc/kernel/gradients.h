@@ -50,40 +50,35 @@ static ALWAYS_INLINE struct fsm_sum sum_of_others(const struct peaks *p, size_t 
                                                   struct fsm_sum e_label) {
     struct fsm_sum rest = row_sum(&p->rest, row);
     struct fsm_sum others = sum_plus(sum_plus(rest, sum_negative(e_label)), row_sum(&p->top, row));
-    int is_peak = label == p->at[row];
-    return (struct fsm_sum){is_peak ? rest.hi : others.hi, is_peak ? rest.lo : others.lo};
+    return sum_either(label == p->at[row], rest, others);
 }
 
-/* Losses and gradients as of labels; an ignored row has weight 0. */
-static NEVER_INLINE void label_losses(size_t rows, const struct peaks *restrict p, const struct targets *restrict t,
-                                      const real *f_label, struct row_results *restrict r) {
-    for (size_t i = 0; i < rows; i++) {
-        double weight = t->sample_weight[i] * t->label_weight[i], log_rest = log_of_rest(p, i);
-        double maximum = p->maximum[i], f = f_label[i], below = maximum - f;
-        double loss = below + (log_rest + if_finite(below, fsm_sum_error(maximum, -f, below), 0));
-        /* A weight of 0 leaves out even an infinite loss, but not a NaN. */
-        r->loss[i] = weight == 0 ? log_rest * 0 : weight * loss;
-    }
+/* Losses and gradients of a label; an ignored row has weight 0. */
+static ALWAYS_INLINE double label_loss(const struct peaks *p, const struct targets *t, size_t i, double f,
+                                       double log_rest) {
+    double weight = t->sample_weight[i] * t->label_weight[i], maximum = p->maximum[i], below = maximum - f;
+    double loss = below + (log_rest + if_finite(below, fsm_sum_error(maximum, -f, below), 0));
+    /* A weight of 0 leaves out even an infinite loss, but not a NaN. */
+    return weight == 0 ? log_rest * 0 : weight * loss;
 }
 
-static NEVER_INLINE void label_gradients(const struct fsm_job *restrict job, size_t rows,
-                                         const struct peaks *restrict p, const struct targets *restrict t,
-                                         const struct row_sums *restrict e_label, struct row_results *restrict r) {
-    const double divisor = job->divisor;
-    for (size_t i = 0; i < rows; i++) {
-        double scaled = t->sample_weight[i] * t->label_weight[i] / divisor;
-        struct fsm_sum all = sum_of_all(p, i);
-        struct fsm_sum others = sum_of_others(p, i, t->label[i], row_sum(e_label, i));
-        struct fsm_sum share = share_of((struct fsm_sum){scaled, 0}, all);
-        /* The room is taken from whichever factor does not underflow by it. */
-        const double room = fabs(scaled) < 1 ? ROOM : 1, other_room = ROOM / room;
-        others = (struct fsm_sum){others.hi * room, others.lo * room};
-        struct fsm_sum roomless = {share.hi * other_room, share.lo * other_room};
-        set_row_sum(&r->share, i, share);
-        r->target[i] = 0;
-        r->at[i] = t->label[i];
-        r->apart[i] = (real)(0 - sum_value(sum_product(others, roomless)));
-    }
+static ALWAYS_INLINE double label_apart(const struct peaks *p, const struct targets *t, size_t i,
+                                        struct fsm_sum e_label, double scaled, struct fsm_sum share) {
+    const struct fsm_sum others = sum_of_others(p, i, t->label[i], e_label);
+    /* The room is taken from whichever factor does not underflow by it. */
+    const int is_small = fabs(scaled) < 1;
+    const double room = is_small ? ROOM : 1, other_room = is_small ? 1 : ROOM;
+    const struct fsm_sum inside = {others.hi * room, others.lo * room};
+    const struct fsm_sum outside = {share.hi * other_room, share.lo * other_room};
+    return 0 - sum_value(sum_product(inside, outside));
+}
+
+static ALWAYS_INLINE double dense_loss(const struct dense_sums *d, const struct targets *t, size_t i,
+                                       double log_rest) {
+    const double unit = 1 / (double)DISTANCE_UNIT; /* a power of two: exact */
+    const struct fsm_sum below = {d->below.hi[i] * unit, d->below.lo[i] * unit};
+    const double loss = sum_value(sum_plus(below, sum_times(row_sum(&d->total, i), log_rest)));
+    return t->sample_weight[i] == 0 ? log_rest * 0 : t->sample_weight[i] * loss;
 }
 
 /* Y p - y at the argmax: from the others' share where p is more than half, so that 1 - p is not made by subtraction,
@@ -91,31 +86,58 @@ static NEVER_INLINE void label_gradients(const struct fsm_job *restrict job, siz
 static ALWAYS_INLINE struct fsm_sum dense_at_peak(const struct peaks *p, size_t i, struct fsm_sum all,
                                                   struct fsm_sum total, double y) {
     const struct fsm_sum less_y = {-y, 0}, rest = row_sum(&p->rest, i), top = row_sum(&p->top, i);
-    if (rest.hi < top.hi) {
-        struct fsm_sum others = sum_product(total, sum_quotient(rest, all));
-        return sum_plus(sum_plus(total, less_y), sum_negative(others));
+    const int from_rest = rest.hi < top.hi;
+    const struct fsm_sum part = sum_product(total, sum_quotient(sum_either(from_rest, rest, top), all));
+    return sum_either(from_rest, sum_plus(sum_plus(total, less_y), sum_negative(part)), sum_plus(part, less_y));
+}
+
+/* Rows all at once, of labels alone and of both kinds. */
+static NEVER_INLINE void label_losses(size_t rows, const struct peaks *restrict p, const struct targets *restrict t,
+                                      const real *restrict f_label, double *restrict losses) {
+    for (size_t i = 0; i < rows; i++) losses[i] = label_loss(p, t, i, f_label[i], log_of_rest(p, i));
+}
+
+static NEVER_INLINE void mixed_losses(size_t rows, const struct peaks *restrict p, const struct targets *restrict t,
+                                      const struct dense_sums *restrict d, const real *restrict f_label,
+                                      double *restrict losses) {
+    for (size_t i = 0; i < rows; i++) {
+        const double log_rest = log_of_rest(p, i), dense = dense_loss(d, t, i, log_rest);
+        const double of_label = label_loss(p, t, i, f_label[i], log_rest);
+        losses[i] = t->kind[i] == TARGET_DENSE ? dense : of_label;
     }
-    return sum_plus(sum_product(total, sum_quotient(top, all)), less_y);
 }
 
-static NEVER_INLINE double dense_loss(const struct peaks *p, size_t i, double sample_weight,
-                                      const struct dense_sums *d) {
-    const double unit = 1 / (double)DISTANCE_UNIT; /* a power of two: exact */
-    const struct fsm_sum below = {d->below.hi[i] * unit, d->below.lo[i] * unit};
-    double log_rest = log_of_rest(p, i);
-    if (sample_weight == 0) return log_rest * 0;
-    return sample_weight * sum_value(sum_plus(below, sum_times(row_sum(&d->total, i), log_rest)));
+static NEVER_INLINE void label_gradients(double divisor, size_t rows, const struct peaks *restrict p,
+                                         const struct targets *restrict t, const struct row_sums *restrict e_label,
+                                         struct row_results *restrict r) {
+    for (size_t i = 0; i < rows; i++) {
+        const double scaled = t->sample_weight[i] * t->label_weight[i] / divisor;
+        const struct fsm_sum share = share_of((struct fsm_sum){scaled, 0}, sum_of_all(p, i));
+        set_row_sum(&r->share, i, share);
+        r->target[i] = 0;
+        r->at[i] = t->label[i];
+        r->apart[i] = (real)label_apart(p, t, i, row_sum(e_label, i), scaled, share);
+    }
 }
 
-static NEVER_INLINE void dense_gradient(const struct fsm_job *restrict job, const struct block *restrict b,
-                                        const struct peaks *restrict p, size_t i, const struct targets *restrict t,
-                                        const struct dense_sums *restrict d, struct row_results *restrict r) {
-    const double scaled = t->sample_weight[i] / job->divisor, y = b->y[p->at[i] * b->lanes + i];
-    const struct fsm_sum all = sum_of_all(p, i), total = row_sum(&d->total, i);
-    set_row_sum(&r->share, i, share_of(sum_times(total, scaled), all));
-    r->target[i] = (real)scaled;
-    r->at[i] = p->at[i];
-    r->apart[i] = (real)sum_value(sum_times(dense_at_peak(p, i, all, total, y), scaled));
+/* `y_peak` is the target at the argmax. */
+static NEVER_INLINE void mixed_gradients(double divisor, size_t rows, const struct peaks *restrict p,
+                                         const struct targets *restrict t, const struct row_sums *restrict e_label,
+                                         const struct dense_sums *restrict d, const real *restrict y_peak,
+                                         struct row_results *restrict r) {
+    for (size_t i = 0; i < rows; i++) {
+        const int dense = t->kind[i] == TARGET_DENSE;
+        const double weight = t->sample_weight[i], scaled = (dense ? weight : weight * t->label_weight[i]) / divisor;
+        const struct fsm_sum all = sum_of_all(p, i), total = row_sum(&d->total, i);
+        const struct fsm_sum factor = sum_either(dense, sum_times(total, scaled), (struct fsm_sum){scaled, 0});
+        const struct fsm_sum share = share_of(factor, all);
+        const double of_label = label_apart(p, t, i, row_sum(e_label, i), scaled, share);
+        const double of_dense = sum_value(sum_times(dense_at_peak(p, i, all, total, y_peak[i]), scaled));
+        set_row_sum(&r->share, i, share);
+        r->target[i] = dense ? (real)scaled : 0;
+        r->at[i] = dense ? p->at[i] : t->label[i];
+        r->apart[i] = (real)(dense ? of_dense : of_label);
+    }
 }
 
 /* Whatever the logits of an ignored row are, nothing of them is to be seen. */
@@ -131,7 +153,7 @@ static ALWAYS_INLINE void blank_ignored(struct block *b, const struct targets *t
 static ALWAYS_INLINE void work_rows(const struct fsm_job *job, struct block *b, const struct scratch *s,
                                     int want_gradient, struct targets *t, struct peaks *p, struct dense_sums *d,
                                     struct row_results *r) {
-    real f_label[LANES];
+    real f_label[LANES], y_peak[LANES];
     struct row_sums e_label;
     r->probability.split = 0;
     read_targets(job, b, s, t);
@@ -140,16 +162,16 @@ static ALWAYS_INLINE void work_rows(const struct fsm_job *job, struct block *b, 
     for (size_t i = 0; i < b->lanes; i++) f_label[i] = b->x[t->label[i] * b->lanes + i];
     if (t->any_dense) sum_dense(job, b, p, d);
     sum_rest(b, p, want_gradient);
-    if (job->want_loss) {
-        label_losses(b->lanes, p, t, f_label, r);
-        for (size_t i = 0; t->any_dense && i < b->rows; i++)
-            if (t->kind[i] == TARGET_DENSE) r->loss[i] = dense_loss(p, i, t->sample_weight[i], d);
-    }
+    if (job->want_loss && !t->any_dense) label_losses(b->lanes, p, t, f_label, r->loss);
+    if (job->want_loss && t->any_dense) mixed_losses(b->lanes, p, t, d, f_label, r->loss);
     if (!want_gradient) return;
     exponentials_of(b, &p->shift, f_label, &e_label);
-    label_gradients(job, b->lanes, p, t, &e_label, r);
-    for (size_t i = 0; t->any_dense && i < b->rows; i++)
-        if (t->kind[i] == TARGET_DENSE) dense_gradient(job, b, p, i, t, d, r);
+    if (t->any_dense) {
+        for (size_t i = 0; i < b->lanes; i++) y_peak[i] = b->y[p->at[i] * b->lanes + i];
+        mixed_gradients(job->divisor, b->lanes, p, t, &e_label, d, y_peak, r);
+    } else {
+        label_gradients(job->divisor, b->lanes, p, t, &e_label, r);
+    }
     set_factors(&r->probability, b->lanes, &r->share);
 }
 

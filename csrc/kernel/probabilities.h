@@ -16,10 +16,7 @@ static ALWAYS_INLINE void softmax_blocks(const struct fsm_job *job, struct fsm_r
         const struct shifts shift = find_shifts(maximum, maximum);
         w_store(maxima, maximum);
         sum_exponentials(&b, &shift, NULL, 1, &sums);
-        for (size_t i = 0; i < b.lanes; i++) {
-            struct fsm_sum one = {if_finite(maxima[i], 1, (double)NAN), 0};
-            set_row_sum(&sums, i, share_of(one, row_sum(&sums, i)));
-        }
+        shares_of_one(b.lanes, maxima, &sums);
         set_factors(&factors, b.lanes, &sums);
         scale_rows(job, &b, &factors);
         close_output(job, &job->out, &b, b.e, 0);

@@ -108,6 +108,14 @@ static ALWAYS_INLINE struct fsm_sum share_of(struct fsm_sum a, struct fsm_sum al
     return sum_quotient(a, (struct fsm_sum){all.hi * ROOM, all.lo * ROOM});
 }
 
+/* Each row's sum of exponentials to the share of 1 in it; NaN as in sum_of_all. */
+static NEVER_INLINE void shares_of_one(size_t rows, const real *restrict maxima, struct row_sums *restrict sums) {
+    for (size_t i = 0; i < rows; i++) {
+        const struct fsm_sum one = {if_finite(maxima[i], 1, (double)NAN), 0};
+        set_row_sum(sums, i, share_of(one, row_sum(sums, i)));
+    }
+}
+
 /* Factors hi + lo a row; where they would leave the range of `real`, a power of two is taken out of them first. Their
    products are made `up` times larger on the way, and taken `down` again. */
 struct factors {
@@ -144,7 +152,7 @@ static ALWAYS_INLINE void split_factor(struct factors *f, size_t row, struct fsm
 /* From shares, as share_of gives them. */
 static NEVER_INLINE void set_factors(struct factors *restrict f, size_t rows,
                                      const struct row_sums *restrict shares) {
-    int outside = 0;
+    real_bits outside = 0;
     f->split = 0;
     for (size_t i = 0; i < rows; i++) {
         const double magnitude = fabs(shares->hi[i] * ROOM);

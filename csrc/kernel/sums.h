@@ -24,6 +24,9 @@ static ALWAYS_INLINE uint64_t bits_of_double(double x) {
 
 static ALWAYS_INLINE double sum_value(struct fsm_sum a) { return a.hi + a.lo; }
 static ALWAYS_INLINE struct fsm_sum sum_negative(struct fsm_sum a) { return (struct fsm_sum){-a.hi, -a.lo}; }
+static ALWAYS_INLINE struct fsm_sum sum_either(int first, struct fsm_sum a, struct fsm_sum b) {
+    return (struct fsm_sum){first ? a.hi : b.hi, first ? a.lo : b.lo};
+}
 
 #if FSM_REAL_BITS == 32
 

@@ -6,7 +6,7 @@
 enum row_target { TARGET_IGNORED, TARGET_LABEL, TARGET_DENSE };
 
 struct targets {
-    enum row_target kind[LANES];
+    real_bits kind[LANES]; /* enum row_target, as wide as a lane */
     size_t label[LANES];
     double label_weight[LANES];  /* w_t t_t of a label */
     double sample_weight[LANES]; /* 0 where ignored */
