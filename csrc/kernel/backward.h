@@ -28,12 +28,12 @@ static ALWAYS_INLINE void softmax_backward_blocks(const struct fsm_job *job, str
     for (size_t sample = range.begin; sample < range.end;) {
         struct block b = next_block(job, &range, sample, most, across);
         const struct scratch s = slot_scratch(&all, &b);
-        struct row_sums sums;
+        struct row_sums sums, *const all_sums[] = {&sums};
         real hi[LANES], lo[LANES];
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.y = open_view(job, &job->other, &b, s.y, 0, 0);
         b.e = open_output(job, &job->out, &b, s.e);
-        accumulate(&b, product_step, &b, &sums);
+        accumulate(&b, product_step, &b, 1, all_sums);
         for (size_t i = 0; i < b.lanes; i++) {
             hi[i] = (real)sums.hi[i];
             lo[i] = (real)if_finite(hi[i], sums.hi[i] - hi[i] + sums.lo[i], 0);
@@ -68,7 +68,7 @@ static ALWAYS_INLINE void log_softmax_backward_blocks(const struct fsm_job *job,
     for (size_t sample = range.begin; sample < range.end;) {
         struct block b = next_block(job, &range, sample, most, across);
         const struct scratch s = slot_scratch(&all, &b);
-        struct row_sums sums;
+        struct row_sums sums, *const all_sums[] = {&sums};
         real shift[LANES], n[LANES];
         struct factors factors;
         b.x = open_view(job, &job->other, &b, s.y, 0, 0);
@@ -76,7 +76,7 @@ static ALWAYS_INLINE void log_softmax_backward_blocks(const struct fsm_job *job,
         b.y = b.x;
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.e = open_output(job, &job->out, &b, s.e);
-        accumulate(&b, sum_step, &b, &sums);
+        accumulate(&b, sum_step, &b, 1, all_sums);
         const struct shifts shifts = find_shifts(maximum, maximum);
         w_store(shift, shifts.shift);
         w_store(n, shifts.n);

@@ -30,39 +30,46 @@ static ALWAYS_INLINE wide load_lanes(const real *p, size_t lanes, real fill) {
     return lanes == LANES ? w_load(p) : w_load_tail(p, lanes, fill);
 }
 
-/* One step of `accumulate`: adds a vector, of `lanes` values from `offset`, to *sum. */
-typedef void accumulate_step(const void *context, size_t offset, size_t lanes, wide_acc *sum);
+/* One step of `accumulate`: adds a vector, of `lanes` values from `offset`, to each of the sums. */
+typedef void accumulate_step(const void *context, size_t offset, size_t lanes, wide_acc *sums);
+
+enum { MOST_SUMS = 2 };
 
 static ALWAYS_INLINE void accumulate_along(const struct block *b, accumulate_step *step, const void *context,
-                                           struct row_sums *sums) {
+                                           size_t count, struct row_sums *const *sums) {
     double hi[LANES], lo[LANES];
-    wide_acc sum = w_acc_zero();
+    wide_acc sum[MOST_SUMS];
     size_t full = b->count / LANES, tail = b->count % LANES;
-    for (size_t i = 0; i < full; i++) step(context, i * LANES, LANES, &sum);
-    if (tail) step(context, full * LANES, tail, &sum);
-    w_acc_store(&sum, hi, lo);
-    fold_sums(hi, lo, 1, LANES, sums);
+    for (size_t j = 0; j < count; j++) sum[j] = w_acc_zero();
+    for (size_t i = 0; i < full; i++) step(context, i * LANES, LANES, sum);
+    if (tail) step(context, full * LANES, tail, sum);
+    for (size_t j = 0; j < count; j++) {
+        w_acc_store(&sum[j], hi, lo);
+        fold_sums(hi, lo, 1, LANES, sums[j]);
+    }
 }
 
 /* Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes. */
 static ALWAYS_INLINE void accumulate_across(const struct block *b, accumulate_step *step, const void *context,
-                                            struct row_sums *sums) {
-    double hi[LANES * LANES], lo[LANES * LANES];
-    wide_acc part[LANES];
-    size_t used = b->classes < LANES ? b->classes : LANES;
-    for (size_t i = 0; i < used; i++) part[i] = w_acc_zero();
-    for (size_t k = 0; k < b->classes; k++) step(context, k * LANES, LANES, &part[k % LANES]);
-    for (size_t i = 0; i < used; i++) w_acc_store(&part[i], hi + i * LANES, lo + i * LANES);
-    fold_sums(hi, lo, LANES, used, sums);
+                                            size_t count, struct row_sums *const *sums) {
+    double hi[MOST_SUMS][LANES * LANES], lo[MOST_SUMS][LANES * LANES];
+    const size_t classes = b->classes, used = classes < LANES ? classes : LANES;
+    for (size_t i = 0; i < used; i++) {
+        wide_acc sum[MOST_SUMS];
+        for (size_t j = 0; j < count; j++) sum[j] = w_acc_zero();
+        for (size_t k = i; k < classes; k += LANES) step(context, k * LANES, LANES, sum);
+        for (size_t j = 0; j < count; j++) w_acc_store(&sum[j], hi[j] + i * LANES, lo[j] + i * LANES);
+    }
+    for (size_t j = 0; j < count; j++) fold_sums(hi[j], lo[j], LANES, used, sums[j]);
 }
 
-/* Sums over the classes, one a row. */
-static ALWAYS_INLINE void accumulate(const struct block *b, accumulate_step *step, const void *context,
-                                     struct row_sums *sums) {
+/* Sums over the classes, `count` of them for each row. */
+static ALWAYS_INLINE void accumulate(const struct block *b, accumulate_step *step, const void *context, size_t count,
+                                     struct row_sums *const *sums) {
     if (b->across)
-        accumulate_across(b, step, context, sums);
+        accumulate_across(b, step, context, count, sums);
     else
-        accumulate_along(b, step, context, sums);
+        accumulate_along(b, step, context, count, sums);
 }
 
 /* One step of `transform`: the new values of a vector. */

@@ -24,24 +24,43 @@ struct below_maximum {
     wide maximum; /* times DISTANCE_UNIT */
 };
 
-static ALWAYS_INLINE void total_step(const void *context, size_t offset, size_t lanes, wide_acc *sum) {
-    const struct below_maximum *c = context;
-    w_acc_add(sum, load_lanes(c->b->y + offset, lanes, 0));
-}
-static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t lanes, wide_acc *sum) {
-    const struct below_maximum *c = context;
-    const wide zero = w_set1(0);
-    wide y = load_lanes(c->b->y + offset, lanes, 0);
+static ALWAYS_INLINE wide below_at(const struct below_maximum *c, size_t offset, size_t lanes) {
     /* In a small unit, since M - f may overflow where a small y would bring it back. */
-    wide below = w_fnma(load_lanes(c->b->x + offset, lanes, 0), w_set1(DISTANCE_UNIT), c->maximum);
-    w_acc_add_product(sum, y, w_if_equal(y, zero, zero, below)); /* nothing of a class at -inf counts as 0 */
+    return w_fnma(load_lanes(c->b->x + offset, lanes, 0), w_set1(DISTANCE_UNIT), c->maximum);
+}
+
+static ALWAYS_INLINE void total_step(const void *context, size_t offset, size_t lanes, wide_acc *sums) {
+    const struct below_maximum *c = context;
+    w_acc_add(&sums[0], load_lanes(c->b->y + offset, lanes, 0));
+}
+static ALWAYS_INLINE void dense_step(const void *context, size_t offset, size_t lanes, wide_acc *sums) {
+    const struct below_maximum *c = context;
+    const wide y = load_lanes(c->b->y + offset, lanes, 0);
+    w_acc_add(&sums[0], y);
+    w_acc_add_product(&sums[1], y, below_at(c, offset, lanes));
+}
+/* Where nothing is wanted of a class at -inf, which counts as 0. */
+static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t lanes, wide_acc *sums) {
+    const struct below_maximum *c = context;
+    const wide y = load_lanes(c->b->y + offset, lanes, 0), zero = w_set1(0);
+    w_acc_add_product(&sums[0], y, w_if_equal(y, zero, zero, below_at(c, offset, lanes)));
+}
+
+static ALWAYS_INLINE int all_finite(size_t rows, const double *values) {
+    real_bits others = 0;
+    for (size_t i = 0; i < rows; i++) others |= !(fabs(values[i]) <= DBL_MAX);
+    return !others;
 }
 
 static NEVER_INLINE void sum_dense(const struct fsm_job *restrict job, const struct block *restrict b,
                                    const struct peaks *restrict p, struct dense_sums *restrict d) {
     const struct below_maximum c = {b, w_mul(row_values(b, p->maximum), w_set1(DISTANCE_UNIT))};
-    accumulate(b, total_step, &c, &d->total);
-    if (job->want_loss) accumulate(b, below_step, &c, &d->below);
+    struct row_sums *const sums[] = {&d->total, &d->below};
+    if (job->want_loss)
+        accumulate(b, dense_step, &c, 2, sums);
+    else
+        accumulate(b, total_step, &c, 1, sums);
+    if (job->want_loss && !all_finite(b->lanes, d->below.hi)) accumulate(b, below_step, &c, 1, sums + 1);
 }
 
 /* Probability 1 less a label's own, as a sum: without e_t where it is the largest; elsewhere the difference from

@@ -127,7 +127,8 @@ static ALWAYS_INLINE void set_row_sum(struct row_sums *sums, size_t row, struct 
 /* Adds up LANES rows of `width` sums hi + lo each, in halves, into the first row; rows from `used` on are 0 and
    are not read. The order is the same for a row along the lanes (width 1) and for rows across them (width
    LANES), and so are the bits. In float32 there is no lo. */
-static inline void fold_sums(double *hi, double *lo, size_t width, size_t used, struct row_sums *totals) {
+static NEVER_INLINE void fold_sums(double *restrict hi, double *restrict lo, size_t width, size_t used,
+                             struct row_sums *restrict totals) {
     for (size_t half = LANES / 2; half > 0; half /= 2) {
         if (half >= used) continue;
         size_t both = used - half < half ? used - half : half;
