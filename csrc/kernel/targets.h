@@ -56,16 +56,50 @@ static ALWAYS_INLINE wide effective_step(const void *context, size_t offset, siz
     return w_mul(y, load_lanes(c->class_weight + offset, lanes, 0));
 }
 
-/* The only class with a target other than 0 in a row of probabilities, or `classes` where there is not just one. */
-static ALWAYS_INLINE size_t only_target(const struct block *b, size_t row) {
-    const real *t = b->y + row;
-    size_t found = b->classes;
-    for (size_t k = 0; k < b->classes; k++) {
-        if (t[k * b->lanes] == 0) continue;
-        if (found != b->classes) return b->classes;
-        found = k;
+/* In each lane how many targets are not 0, and the last vector with one. */
+struct nonzero {
+    wide count, last;
+};
+
+static ALWAYS_INLINE void count_nonzero(struct nonzero *n, wide t, size_t vector) {
+    const wide zero = w_set1(0);
+    n->count = w_add(n->count, w_if_equal(t, zero, zero, w_set1(1)));
+    n->last = w_if_equal(t, zero, n->last, w_index((real_bits)vector));
+}
+
+static ALWAYS_INLINE struct nonzero find_nonzero(const struct block *b) {
+    const size_t full = b->count / LANES, tail = b->count % LANES;
+    const wide one = w_set1(1);
+    struct nonzero n = {w_set1(0), w_index(0)};
+    for (size_t i = 0; i < full; i++) {
+        count_nonzero(&n, w_load(b->y + i * LANES), i);
+        /* Most rows are known after a few vectors. */
+        if (i % 4 == 3 && !w_any_equal(w_max(n.count, one), one)) return n;
     }
-    return found;
+    if (tail) count_nonzero(&n, w_load_tail(b->y + full * LANES, tail, 0), full);
+    return n;
+}
+
+/* The only class with a target other than 0 in each row of probabilities, or `classes` where there is not just one. */
+static NEVER_INLINE void only_targets(const struct block *b, size_t *only) {
+    only[0] = b->classes;
+    if (!b->across && b->classes > 1 && b->y[0] != 0 && b->y[1] != 0) return; /* as in most rows that are dense */
+    const struct nonzero n = find_nonzero(b);
+    real count[LANES], lanes[LANES];
+    real_bits last[LANES];
+    w_store(count, n.count);
+    w_store(lanes, n.last);
+    memcpy(last, lanes, sizeof last);
+    if (b->across) {
+        for (size_t i = 0; i < LANES; i++) only[i] = count[i] == 1 ? (size_t)last[i] : b->classes;
+        return;
+    }
+    real total = 0;
+    for (size_t i = 0; i < LANES; i++) {
+        total += count[i];
+        if (count[i] == 1) only[0] = (size_t)last[i] * LANES + i;
+    }
+    if (total != 1) only[0] = b->classes;
 }
 
 /* In range or ignored, as was checked; but the caller's other threads may have written to the labels since. */
@@ -88,20 +122,17 @@ static ALWAYS_INLINE void read_labels(const struct fsm_job *job, const struct bl
     }
 }
 
-static NEVER_INLINE void read_probabilities(const struct fsm_job *job, const struct block *b, size_t row,
-                                            struct targets *t) {
-    size_t only = job->label_smoothing == 0 ? only_target(b, row) : b->classes;
-    t->label[row] = 0;
-    t->label_weight[row] = 0;
-    t->sample_weight[row] = sample_weight_at(job, b->sample + row);
-    if (only == b->classes) {
-        t->kind[row] = TARGET_DENSE;
-        t->any_dense = 1;
-        return;
+static NEVER_INLINE void read_probabilities(const struct fsm_job *job, const struct block *b, struct targets *t) {
+    size_t only[LANES];
+    if (job->label_smoothing == 0) only_targets(b, only);
+    for (size_t i = 0; i < b->rows; i++) {
+        const int dense = job->label_smoothing != 0 || only[i] == b->classes;
+        t->kind[i] = dense ? TARGET_DENSE : TARGET_LABEL;
+        t->any_dense |= dense;
+        t->label[i] = dense ? 0 : only[i];
+        t->label_weight[i] = dense ? 0 : b->y[only[i] * b->lanes + i] * class_weight_at(job, only[i]);
+        t->sample_weight[i] = sample_weight_at(job, b->sample + i);
     }
-    t->kind[row] = TARGET_LABEL;
-    t->label[row] = only;
-    t->label_weight[row] = b->y[only * b->lanes + row] * class_weight_at(job, only);
 }
 
 /* b->y for labels with smoothing: the row without a target, but for the target's own entry. */
@@ -130,7 +161,8 @@ static ALWAYS_INLINE void read_targets(const struct fsm_job *job, struct block *
         return;
     }
     b->y = open_view(job, &job->other, b, s->y, 0, 0);
-    for (size_t i = 0; i < b->rows; i++) read_probabilities(job, b, i, t);
+    const struct block copy = *b;
+    read_probabilities(job, &copy, t);
     if (!t->any_dense || (job->class_weight == NULL && job->label_smoothing == 0)) return;
     const struct effective c = {b, b->y, job->class_weight == NULL ? NULL : s->class_weight,
                                 w_set1((real)(1 - job->label_smoothing)),
