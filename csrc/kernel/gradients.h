@@ -102,11 +102,11 @@ static ALWAYS_INLINE double dense_loss(const struct dense_sums *d, const struct 
 
 /* Y p - y at the argmax: from the others' share where p is more than half, so that 1 - p is not made by subtraction,
    and as it stands where p is less, so that nothing is larger than p and y. */
-static ALWAYS_INLINE struct fsm_sum dense_at_peak(const struct peaks *p, size_t i, struct fsm_sum all,
+static ALWAYS_INLINE struct fsm_sum dense_at_peak(const struct peaks *p, size_t i, struct whole all,
                                                   struct fsm_sum total, double y) {
     const struct fsm_sum less_y = {-y, 0}, rest = row_sum(&p->rest, i), top = row_sum(&p->top, i);
     const int from_rest = rest.hi < top.hi;
-    const struct fsm_sum part = sum_product(total, sum_quotient(sum_either(from_rest, rest, top), all));
+    const struct fsm_sum part = sum_product(total, part_of(sum_either(from_rest, rest, top), all));
     return sum_either(from_rest, sum_plus(sum_plus(total, less_y), sum_negative(part)), sum_plus(part, less_y));
 }
 
@@ -147,7 +147,8 @@ static NEVER_INLINE void mixed_gradients(double divisor, size_t rows, const stru
     for (size_t i = 0; i < rows; i++) {
         const int dense = t->kind[i] == TARGET_DENSE;
         const double weight = t->sample_weight[i], scaled = (dense ? weight : weight * t->label_weight[i]) / divisor;
-        const struct fsm_sum all = sum_of_all(p, i), total = row_sum(&d->total, i);
+        const struct fsm_sum total = row_sum(&d->total, i);
+        const struct whole all = sum_of_all(p, i);
         const struct fsm_sum factor = sum_either(dense, sum_times(total, scaled), (struct fsm_sum){scaled, 0});
         const struct fsm_sum share = share_of(factor, all);
         const double of_label = label_apart(p, t, i, row_sum(e_label, i), scaled, share);

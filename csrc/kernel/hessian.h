@@ -30,11 +30,11 @@ static ALWAYS_INLINE void write_hessian(const struct fsm_job *job, const struct 
     struct row_sums inverse, share;
     real apart[LANES];
     for (size_t i = 0; i < b->lanes; i++) {
-        struct fsm_sum all = sum_of_all(p, i);
+        const struct whole all = sum_of_all(p, i);
         double total = t->kind[i] == TARGET_DENSE ? d->total.hi[i] : t->label_weight[i];
         double factor = convention * total * t->sample_weight[i];
-        double top = sum_value(sum_quotient(row_sum(&p->top, i), all));
-        double rest = sum_value(sum_quotient(row_sum(&p->rest, i), all));
+        double top = sum_value(part_of(row_sum(&p->top, i), all));
+        double rest = sum_value(part_of(row_sum(&p->rest, i), all));
         double h = factor * top * rest;
         set_row_sum(&inverse, i, share_of((struct fsm_sum){1, 0}, all));
         set_row_sum(&share, i, share_of((struct fsm_sum){factor, 0}, all));

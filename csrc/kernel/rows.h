@@ -91,10 +91,27 @@ static ALWAYS_INLINE void sum_rest(const struct block *b, struct peaks *p, int s
         b->e[p->at[i] * b->lanes + i] = (real)sum_value(row_sum(&p->top, i));
 }
 
-/* The sum of a row's shifted exponentials; NaN where the row has a NaN or no finite maximum. */
-static ALWAYS_INLINE struct fsm_sum sum_of_all(const struct peaks *p, size_t row) {
-    struct fsm_sum all = sum_plus(row_sum(&p->rest, row), row_sum(&p->top, row));
-    return (struct fsm_sum){if_finite(p->maximum[row], all.hi, (double)NAN), all.lo};
+/* The sum of a row's shifted exponentials; NaN where the row has a NaN or no finite maximum. Several things are divided
+   by it, but divisions are dear. */
+struct whole {
+    struct fsm_sum sum;
+    double inverse;
+};
+
+static ALWAYS_INLINE struct whole whole_of(real maximum, struct fsm_sum all) {
+    const double hi = if_finite(maximum, all.hi, (double)NAN);
+    return (struct whole){{hi, all.lo}, 1 / hi};
+}
+static ALWAYS_INLINE struct whole sum_of_all(const struct peaks *p, size_t row) {
+    return whole_of(p->maximum[row], sum_plus(row_sum(&p->rest, row), row_sum(&p->top, row)));
+}
+
+static ALWAYS_INLINE struct fsm_sum part_of(struct fsm_sum a, struct whole all) {
+    return sum_ratio(a, all.sum, all.inverse);
+}
+/* What exponentials are multiplied by: a / all, times 2^HEADROOM so that it is in range wherever a is. */
+static ALWAYS_INLINE struct fsm_sum share_of(struct fsm_sum a, struct whole all) {
+    return sum_ratio(a, (struct fsm_sum){all.sum.hi * ROOM, all.sum.lo * ROOM}, all.inverse * (1 / ROOM));
 }
 
 /* log(sum of e^x) - maximum = log(1 + rest / top), which is small where the row is confident; NaN likewise. */
@@ -103,16 +120,11 @@ static ALWAYS_INLINE double log_of_rest(const struct peaks *p, size_t row) {
     return if_finite(p->maximum[row], log_rest, (double)NAN);
 }
 
-/* What exponentials are multiplied by: a / all, times 2^HEADROOM so that it is in range wherever a is. */
-static ALWAYS_INLINE struct fsm_sum share_of(struct fsm_sum a, struct fsm_sum all) {
-    return sum_quotient(a, (struct fsm_sum){all.hi * ROOM, all.lo * ROOM});
-}
-
-/* Each row's sum of exponentials to the share of 1 in it; NaN as in sum_of_all. */
+/* From each row's sum of exponentials to the share of 1 in it. */
 static NEVER_INLINE void shares_of_one(size_t rows, const real *restrict maxima, struct row_sums *restrict sums) {
     for (size_t i = 0; i < rows; i++) {
-        const struct fsm_sum one = {if_finite(maxima[i], 1, (double)NAN), 0};
-        set_row_sum(sums, i, share_of(one, row_sum(sums, i)));
+        const struct whole all = whole_of(maxima[i], row_sum(sums, i));
+        set_row_sum(sums, i, share_of((struct fsm_sum){1, 0}, all));
     }
 }
 

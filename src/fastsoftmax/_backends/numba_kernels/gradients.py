@@ -19,6 +19,7 @@ from .rows import (
     factors_of,
     find_peaks,
     log_of_rest,
+    part_of,
     pick,
     put,
     scale_rows,
@@ -38,7 +39,6 @@ from .sums import (
     sum_negative,
     sum_plus,
     sum_product,
-    sum_quotient,
     sum_times,
     sum_value,
     sum_zero,
@@ -196,10 +196,10 @@ def dense_at_peak(p: Any, everything: Any, total: Any, y: Wide) -> Any:
     as it stands where p is less, so that nothing is larger than p and y.
     """
     less_y = Sum(-y, y.like(0))
-    others = sum_product(total, sum_quotient(p.rest, everything))
-    from_rest = sum_plus(sum_plus(total, less_y), sum_negative(others))
-    from_top = sum_plus(sum_product(total, sum_quotient(p.top, everything)), less_y)
-    return either(p.rest.hi < p.top.hi, from_rest, from_top)
+    is_from_rest = p.rest.hi < p.top.hi
+    part = sum_product(total, part_of(either(is_from_rest, p.rest, p.top), everything))
+    from_rest = sum_plus(sum_plus(total, less_y), sum_negative(part))
+    return either(is_from_rest, from_rest, sum_plus(part, less_y))
 
 
 @staged

@@ -16,6 +16,7 @@ from .pack import close_output, next_block, open_output, open_view
 from .rows import (
     cut_scratch,
     factors_of,
+    part_of,
     put,
     scratch_bytes,
     share_of,
@@ -24,7 +25,7 @@ from .rows import (
     wide_factors,
 )
 from .staging import Int, Number, Pointer, Wide, staged
-from .sums import Sum, sum_quotient, sum_value
+from .sums import Sum, sum_value
 from .targets import is_dense, prepare_targets
 from .words import maximum, select, splat, to_real
 
@@ -73,7 +74,7 @@ def hessian_rows(b: Any, s: Any, w: Any, factor: Number, least: Number) -> Any:
     p, everything = w.p, sum_of_all(w.p)
     total = select(is_dense(b, s), w.d.total.hi, row_values(b, s.x, s.label_weight))
     scale = splat(total, factor) * total * row_values(b, s.x, s.sample_weight)
-    top, rest = (sum_value(sum_quotient(each, everything)) for each in (p.top, p.rest))
+    top, rest = (sum_value(part_of(each, everything)) for each in (p.top, p.rest))
     h = scale * top * rest
     one, zero, least = scale.like(1), scale.like(0), splat(h, least)
     return HessianRows(

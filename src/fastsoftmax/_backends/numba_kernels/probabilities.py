@@ -32,6 +32,7 @@ from .rows import (
     scratch_bytes,
     share_of,
     sum_rest,
+    whole_of,
 )
 from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import Sum
@@ -55,8 +56,7 @@ def open_log_job(x: Any, where: Any, out: Any) -> ArrayJob:
 
 @staged
 def inverse_of(s: Any, m: Wide, total: Any) -> Sum:
-    one = select(is_finite(m), total.hi.like(1), np.nan)
-    return share_of(s.x, Sum(one, total.hi.like(0)), total)
+    return share_of(s.x, Sum(total.hi.like(1), total.hi.like(0)), whole_of(m, total))
 
 
 @jitted

@@ -43,6 +43,7 @@ from .sums import (
     sum_of,
     sum_plus,
     sum_quotient,
+    sum_ratio,
     sum_value,
     sum_zero,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "factors_of",
     "find_peaks",
     "log_of_rest",
+    "part_of",
     "pick",
     "put",
     "row_pitch",
@@ -78,6 +80,7 @@ __all__ = [
     "take_powers",
     "times_factor",
     "wide_factors",
+    "whole_of",
 ]
 
 
@@ -289,11 +292,40 @@ def put(b: Any, s: Any, at: Wide, row: Wide, values: Pointer) -> None:
         values[s.places[i] * b.lanes + i] = s.reals[i]
 
 
+class Whole(NamedTuple):
+    """The sum of a row's shifted exponentials; NaN where the row has a NaN or no finite maximum.
+
+    Several things are divided by it, but divisions are dear.
+    """
+
+    sum: Any
+    inverse: Wide
+
+
 @staged
-def sum_of_all(p: Any) -> Sum:
-    """The sum of a row's shifted exponentials; NaN where the row has a NaN or no finite maximum."""
-    total = sum_plus(p.rest, p.top)
-    return Sum(select(is_finite(p.maximum), total.hi, np.nan), total.lo)
+def whole_of(m: Wide, total: Any) -> Whole:
+    hi = select(is_finite(m), total.hi, np.nan)
+    return Whole(Sum(hi, total.lo), hi.like(1) / hi)
+
+
+@staged
+def sum_of_all(p: Any) -> Whole:
+    return whole_of(p.maximum, sum_plus(p.rest, p.top))
+
+
+@staged
+def part_of(a: Any, everything: Any) -> Sum:
+    return sum_ratio(a, everything.sum, everything.inverse)
+
+
+@staged
+def share_of(like: Pointer, a: Any, everything: Any) -> Sum:
+    """What exponentials are multiplied by: a / everything.
+
+    It comes times 2^headroom, so that it is in range wherever a is.
+    """
+    by, total = room(like), everything.sum
+    return sum_ratio(a, Sum(total.hi * by, total.lo * by), everything.inverse * (1 / by))
 
 
 @staged
@@ -306,16 +338,6 @@ def log_of_rest(p: Any) -> Wide:
 
 
 # --- factors ---------------------------------------------------------------------------------
-
-
-@staged
-def share_of(like: Pointer, a: Any, everything: Any) -> Sum:
-    """What exponentials are multiplied by: a / everything.
-
-    It comes times 2^headroom, so that it is in range wherever a is.
-    """
-    by = room(like)
-    return sum_quotient(a, Sum(everything.hi * by, everything.lo * by))
 
 
 class Factors(NamedTuple):

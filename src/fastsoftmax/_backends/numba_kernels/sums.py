@@ -46,6 +46,7 @@ __all__ = [
     "sum_plus",
     "sum_product",
     "sum_quotient",
+    "sum_ratio",
     "sum_times",
     "sum_value",
     "sum_zero",
@@ -147,13 +148,18 @@ def sum_times(a: Any, b: Any) -> Sum:
     return sum_product(a, Sum(b, b.like(0)))
 
 
-def sum_quotient(a: Any, b: Any) -> Sum:
-    quotient = a.hi / b.hi
+def sum_ratio(a: Any, b: Any, inverse: Any) -> Sum:
+    """a / b, given 1 / b.hi, whose rounding is made good by what is left."""
+    quotient = a.hi * inverse
     if is_plain(quotient):
         return Sum(quotient, quotient.like(0))
     product = quotient * b.hi
     rest = (a.hi - product) - product_error(quotient, b.hi, product)
-    return sum_of(quotient, if_finite(quotient, (rest + (a.lo - quotient * b.lo)) / b.hi, 0))
+    return sum_of(quotient, if_finite(quotient, (rest + (a.lo - quotient * b.lo)) * inverse, 0))
+
+
+def sum_quotient(a: Any, b: Any) -> Sum:
+    return sum_ratio(a, b, b.hi.like(1) / b.hi)
 
 
 LOG1P_EVEN = tuple(
@@ -164,6 +170,7 @@ LOG1P_ODD = tuple(
 )
 LOG1P_FIRST = float.fromhex("0x1.5555555555593p-1")
 ROOT_OF_HALF = 0x3FE6A09E667F3BCD
+ONE = 0x3FF0000000000000
 TWO_TO_52 = 0x4330000000000000
 
 
@@ -173,7 +180,9 @@ def sum_log1p(a: Any) -> Any:
     u = 1 + a is 2^k m with m within a factor of sqrt 2 of 1, and log m = f - (f^2 / 2 - s (f^2 / 2
     + z R(z))) with f = m - 1, s = f / (2 + f) and z = s^2: the series of 2 artanh s, but that f
     itself, exact, stands apart. R is minimax, to 2^-59 of the logarithm. What u's rounding left out
-    of 1 + a is added as a tangent, in float32 only near 1, where alone it is seen there.
+    of 1 + a is added as a tangent, times 1 / u: in float32 only near 1, where alone it is seen
+    there, in float64 with 1 / m = (1 - s) / (1 + s) = (1 - s)(1 - s + s^2 - ...), which is exact at
+    1, and wrong by a 90th of a unit of roundoff elsewhere.
     """
     one = a.hi.like(1)
     u = one + a.hi
@@ -187,7 +196,11 @@ def sum_log1p(a: Any) -> Any:
     z2 = z * z
     even, odd = ((c[0] * z2 + c[1]) * z2 + c[2] for c in (LOG1P_EVEN, LOG1P_ODD))
     r = (even * z + odd) * z + LOG1P_FIRST
-    tangent = select(u < 2, left_out, 0) if is_plain(u) else left_out / u
+    if is_plain(u):
+        tangent = select(u < 2, left_out, 0)
+    else:
+        one_over_2_to_k = from_bits(ONE - (exponent << 52))
+        tangent = left_out * one_over_2_to_k * ((1 - s) * ((1 - s) + z))
     half_square = 0.5 * f * f
     curve = s * (half_square + z * r) + (k * LN2_LO + tangent)
     return if_finite(a.hi, k * LN2_HI + (f - (half_square - curve)), a.hi)
