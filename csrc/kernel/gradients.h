@@ -63,6 +63,47 @@ static NEVER_INLINE void sum_dense(const struct fsm_job *restrict job, const str
     if (job->want_loss && !all_finite(b->lanes, d->below.hi)) accumulate(b, below_step, &c, 1, sums + 1);
 }
 
+struct distances {
+    const real *x;
+    wide maximum; /* times DISTANCE_UNIT */
+    real fill;    /* a value at the maximum */
+};
+
+static ALWAYS_INLINE void distance_step(const void *context, size_t offset, size_t lanes, wide_acc *sums) {
+    const struct distances *c = context;
+    w_acc_add(&sums[0], w_fnma(load_lanes(c->x + offset, lanes, c->fill), w_set1(DISTANCE_UNIT), c->maximum));
+}
+
+/* Uniform targets s but for a label's own y: Y = (K - 1) s + y and sum y (M - f) = s sum (M - f) + (y - s) (M - f_t),
+   all of them terms that are not negative. Again, what is infinite counts only where it is wanted. */
+static NEVER_INLINE void uniform_sums(size_t rows, size_t classes, const struct peaks *restrict p,
+                                      const struct targets *restrict t, const real *restrict f_label,
+                                      struct dense_sums *restrict d) {
+    const struct fsm_sum s = {t->other, 0}, own = {t->own, 0};
+    const struct fsm_sum total = sum_plus(sum_times(s, (double)(classes - 1)), own);
+    const struct fsm_sum more = sum_plus(own, sum_negative(s));
+    const double unit = DISTANCE_UNIT;
+    for (size_t i = 0; i < rows; i++) {
+        const struct fsm_sum of_label = sum_product(more, sum_of(p->maximum[i] * unit, -(f_label[i] * unit)));
+        const struct fsm_sum of_all = sum_times(row_sum(&d->below, i), s.hi), none = {0, 0};
+        set_row_sum(&d->total, i, total);
+        set_row_sum(&d->below, i, sum_plus(sum_either(s.hi == 0, none, of_all), sum_either(more.hi == 0, none, of_label)));
+    }
+}
+
+static NEVER_INLINE void sum_uniform(const struct fsm_job *restrict job, const struct block *restrict b,
+                                     const struct peaks *restrict p, const struct targets *restrict t,
+                                     const real *restrict f_label, struct dense_sums *restrict d) {
+    const wide unit = w_set1(DISTANCE_UNIT);
+    const struct distances c = {b->x, w_mul(row_values(b, p->maximum), unit), p->maximum[0]};
+    struct row_sums *const sums[] = {&d->below};
+    if (job->want_loss)
+        accumulate(b, distance_step, &c, 1, sums);
+    else
+        d->below = (struct row_sums){0};
+    uniform_sums(b->lanes, b->classes, p, t, f_label, d);
+}
+
 /* Probability 1 less a label's own, as a sum: without e_t where it is the largest; elsewhere the difference from
    `rest` is harmless, since `top` is added, and e_t is no larger. */
 static ALWAYS_INLINE struct fsm_sum sum_of_others(const struct peaks *p, size_t row, size_t label,
@@ -180,14 +221,17 @@ static ALWAYS_INLINE void work_rows(const struct fsm_job *job, struct block *b, 
     if (t->any_ignored) blank_ignored(b, t, s);
     find_peaks(b, p);
     for (size_t i = 0; i < b->lanes; i++) f_label[i] = b->x[t->label[i] * b->lanes + i];
-    if (t->any_dense) sum_dense(job, b, p, d);
+    if (t->any_dense && t->uniform) sum_uniform(job, b, p, t, f_label, d);
+    if (t->any_dense && !t->uniform) sum_dense(job, b, p, d);
     sum_rest(b, p, want_gradient);
     if (job->want_loss && !t->any_dense) label_losses(b->lanes, p, t, f_label, r->loss);
     if (job->want_loss && t->any_dense) mixed_losses(b->lanes, p, t, d, f_label, r->loss);
     if (!want_gradient) return;
     exponentials_of(b, &p->shift, f_label, &e_label);
     if (t->any_dense) {
-        for (size_t i = 0; i < b->lanes; i++) y_peak[i] = b->y[p->at[i] * b->lanes + i];
+        for (size_t i = 0; i < b->lanes; i++)
+            y_peak[i] = t->uniform                ? (p->at[i] == t->label[i] ? t->own : t->other)
+                                                  : b->y[p->at[i] * b->lanes + i];
         mixed_gradients(job->divisor, b->lanes, p, t, &e_label, d, y_peak, r);
     } else {
         label_gradients(job->divisor, b->lanes, p, t, &e_label, r);
@@ -207,6 +251,17 @@ static ALWAYS_INLINE wide gradient_step(const void *context, size_t offset, size
     return w_fnma(load_lanes(c->y + offset, lanes, 0), c->target, share);
 }
 
+struct uniform_gradient {
+    const real *e;
+    struct wide_factors share;
+    wide target, y;
+};
+
+static ALWAYS_INLINE wide uniform_step(const void *context, size_t offset, size_t lanes) {
+    const struct uniform_gradient *c = context;
+    return w_fnma(c->y, c->target, times_factor(load_lanes(c->e + offset, lanes, 0), &c->share));
+}
+
 /* In each row, the value of the class that is treated apart, after `finish`. */
 static ALWAYS_INLINE void put_apart(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                     const size_t *at, const real *apart, real *values) {
@@ -214,10 +269,25 @@ static ALWAYS_INLINE void put_apart(const struct fsm_job *job, const struct fsm_
     for (size_t i = 0; i < b->lanes; i++) values[at[i] * b->lanes + i] = apart[i];
 }
 
+/* From exponentials to the gradient, of uniform targets: first as if no class were a label. */
+static ALWAYS_INLINE void write_uniform(const struct fsm_job *job, const struct block *b, const struct targets *t,
+                                        const struct row_results *r) {
+    real own[LANES];
+    const struct wide_factors share = wide_factors(b, &r->probability);
+    const struct uniform_gradient c = {b->e, share, row_values(b, r->target), w_set1(t->other)};
+    for (size_t i = 0; i < b->lanes; i++) own[i] = b->e[t->label[i] * b->lanes + i];
+    w_store(own, w_fnma(w_set1(t->own), c.target, times_factor(row_values(b, own), &share)));
+    finish(job, &job->out, b, uniform_step, &c, b->e);
+    put_apart(job, &job->out, b, t->label, own, b->e);
+}
+
 /* From exponentials to the gradient. */
 static ALWAYS_INLINE void write_gradient(const struct fsm_job *job, const struct block *b, const struct targets *t,
                                          const struct row_results *r) {
-    if (t->any_dense) {
+    if (t->any_dense && b->y == NULL) {
+        take_powers(b, &r->probability);
+        write_uniform(job, b, t, r);
+    } else if (t->any_dense) {
         take_powers(b, &r->probability);
         const struct gradient c = {b->e, b->y, wide_factors(b, &r->probability), row_values(b, r->target)};
         finish(job, &job->out, b, gradient_step, &c, b->e);

@@ -11,6 +11,9 @@ struct targets {
     double label_weight[LANES];  /* w_t t_t of a label */
     double sample_weight[LANES]; /* 0 where ignored */
     int any_dense, any_ignored;
+    /* Labels with smoothing alone: y is `other` but for the label's `own`, and need not be written out. */
+    int uniform;
+    real other, own;
 };
 
 static inline int64_t label_at(const struct fsm_job *job, size_t sample) {
@@ -144,7 +147,8 @@ static NEVER_INLINE void smooth_labels(const struct fsm_job *job, const struct b
         if (t->kind[i] == TARGET_DENSE) s->y[t->label[i] * b->lanes + i] = effective_target(job, s, t->label[i], 1);
 }
 
-/* Reads the block's targets; b->y becomes the rows y where any is dense. */
+/* Reads the block's targets; b->y becomes the rows y where any is dense, unless they are uniform and only the mean
+   gradient would read them. */
 static ALWAYS_INLINE void read_targets(const struct fsm_job *job, struct block *b, const struct scratch *s,
                                        struct targets *t) {
     for (size_t i = b->across ? b->rows : 0; i < b->lanes; i++) {
@@ -152,10 +156,14 @@ static ALWAYS_INLINE void read_targets(const struct fsm_job *job, struct block *
         t->label[i] = 0;
         t->label_weight[i] = t->sample_weight[i] = 0;
     }
-    t->any_dense = t->any_ignored = 0;
+    t->any_dense = t->any_ignored = t->uniform = 0;
     if (job->labels.data != NULL) {
         read_labels(job, b, t);
         if (!t->any_dense) return;
+        t->uniform = job->class_weight == NULL;
+        t->other = effective_target(job, s, 0, 0);
+        t->own = effective_target(job, s, 0, 1);
+        if (t->uniform && !job->want_mean_grad) return;
         smooth_labels(job, b, s, t);
         b->y = s->y;
         return;

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from .block import accumulate, row_values, transform
 from .compilation import jitted
 from .memory import load_lanes
+from .numba_api import types
 from .real import distance_unit, room
 from .rows import (
     exponentials_of,
@@ -30,21 +31,22 @@ from .rows import (
     times_factor,
     wide_factors,
 )
-from .staging import Int, Pointer, Wide, staged
+from .staging import Int, Number, Pointer, Wide, staged
 from .sums import (
     Sum,
     acc_add,
     acc_add_product,
     sum_error,
     sum_negative,
+    sum_of,
     sum_plus,
     sum_product,
     sum_times,
     sum_value,
     sum_zero,
 )
-from .targets import blank_ignored, is_dense, read_targets
-from .words import absolute, fma, is_finite, select, splat, to_float64, to_real
+from .targets import blank_ignored, is_dense, read_targets, uniform_targets
+from .words import absolute, first_lane, fma, is_finite, select, splat, to_float64, to_real
 
 __all__ = ["find_gradients", "work_rows", "write_gradient"]
 
@@ -93,6 +95,49 @@ def sum_dense(job: Any, b: Any, s: Any, x: Pointer, y: Pointer, m: Wide) -> Any:
     if job.want_loss:
         below = accumulate(b, s.partial, below_step, c)
     return dense_sums_of(x, total, below)
+
+
+class Distances(NamedTuple):
+    x: Pointer
+    maximum: Wide  # times distance_unit
+    fill: Number  # a value at the maximum
+
+
+@staged
+def distance_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
+    f = load_lanes(c.x, offset, lanes, c.fill)
+    return acc_add(acc, fma(-f, distance_unit(f), c.maximum))
+
+
+@staged
+def distances_of(x: Pointer, m: Wide) -> Distances:
+    return Distances(x, m * distance_unit(x), first_lane(m))
+
+
+@staged
+def uniform_sums(job: Any, b: Any, s: Any, m: Wide, f_label: Wide, distances: Any) -> Any:
+    """The same for uniform targets s but for a label's own y.
+
+    Y = (K - 1) s + y and sum y (M - f) = s sum (M - f) + (y - s) (M - f_t), all of them terms that
+    are not negative. Again, what is infinite counts only where it is wanted.
+    """
+    zero, unit = sum_zero(m), distance_unit(m)
+    s_of_all, own = (Sum(splat(zero.hi, y), zero.lo) for y in uniform_targets(job, s.x))
+    others = splat(zero.hi, (b.classes - 1).to(types.float64))
+    total = sum_plus(sum_times(s_of_all, others), own)
+    more = sum_plus(own, sum_negative(s_of_all))
+    of_label = sum_product(more, sum_of(to_float64(m) * unit, -(to_float64(f_label) * unit)))
+    of_all = sum_times(distances, s_of_all.hi)
+    wanted = either(s_of_all.hi == 0, zero, of_all), either(more.hi == 0, zero, of_label)
+    return dense_sums_of(s.x, total, sum_plus(*wanted))
+
+
+@jitted
+def sum_uniform(job: Any, b: Any, s: Any, x: Pointer, m: Wide, f_label: Wide) -> Any:
+    distances = no_dense_sums(m).below
+    if job.want_loss:
+        distances = accumulate(b, s.partial, distance_step, distances_of(x, m))
+    return uniform_sums(job, b, s, m, f_label, distances)
 
 
 @staged
@@ -229,7 +274,10 @@ def work_rows(job: Any, b: Any, s: Any, x: Pointer, e: Pointer, want_gradient: b
     p = find_peaks(b, x)
     d = no_dense_sums(p.maximum)
     if t.any_dense:
-        d = sum_dense(job, b, s, x, t.y, p.maximum)
+        if job.have_labels and not job.class_weight.exists:
+            d = sum_uniform(job, b, s, x, p.maximum, f_label)
+        else:
+            d = sum_dense(job, b, s, x, t.y, p.maximum)
     p = sum_rest(b, s, x, e, p, want_gradient)
     loss = p.top.hi
     if job.want_loss:

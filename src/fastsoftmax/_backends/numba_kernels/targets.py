@@ -19,7 +19,7 @@ from .real import lanes_of
 from .staging import Bool, Int, Number, Pointer, Wide, staged
 from .words import choose, fma, select, splat, to_float64, to_real
 
-__all__ = ["blank_ignored", "is_dense", "prepare_targets", "read_targets"]
+__all__ = ["blank_ignored", "is_dense", "prepare_targets", "read_targets", "uniform_targets"]
 
 TARGET_IGNORED, TARGET_LABEL, TARGET_DENSE = 0, 1, 2
 
@@ -63,11 +63,17 @@ def smoothing_terms(job: Any, like: Any) -> tuple[Number, Number]:
     return to_real(like, 1.0 - eps), to_real(like, eps / classes)
 
 
+def uniform_targets(job: Any, like: Any) -> tuple[Number, Number]:
+    """y_k for a class with target 0 and for one with 1, without class weights."""
+    keep, smooth = smoothing_terms(job, like)
+    return smooth, keep + smooth
+
+
 @staged
 def effective_target(job: Any, s: Any, k: Int, is_target: Bool) -> Number:
     """y_k for a class with target 1 or 0; the same roundings as effective_step's."""
-    keep, smooth = smoothing_terms(job, s.x)
-    y = select(is_target, keep + smooth, smooth)
+    smooth, own = uniform_targets(job, s.x)
+    y = select(is_target, own, smooth)
     return choose(job.class_weight.exists, lambda: y * s.class_weight[k], lambda: y)
 
 
