@@ -21,6 +21,12 @@ struct block {
     int across;
 };
 
+/* Member by member: a copy by vectors would wait for each of the members to reach the cache. */
+static ALWAYS_INLINE struct block copy_of(const struct block *b) {
+    return (struct block){b->x,    b->y,     b->e,      b->classes, b->count, b->rows,
+                          b->lanes, b->sample, b->slot, b->slots,   b->across};
+}
+
 /* One value a row: each lane's own, or the same in all. */
 static ALWAYS_INLINE wide row_values(const struct block *b, const real *values) {
     return b->across ? w_load(values) : w_set1(values[0]);

@@ -120,7 +120,7 @@ static ALWAYS_INLINE void add_to_mean(const struct block *b, const struct target
         return;
     }
     if (m->waiting > 0) add_waiting_rows(m, b->classes);
-    const struct block copy = *b;
+    const struct block copy = copy_of(b);
     add_block_to_mean(&copy, t->any_dense, r, m);
 }
 

@@ -314,7 +314,7 @@ static ALWAYS_INLINE const real *open_view(const struct fsm_job *job, const stru
                                            const struct block *b, real *scratch, int masked, real dropped) {
     masked = masked && job->where.data != NULL;
     if (!b->across && !masked && lies_along(job, view)) return (const real *)sample_address(job, view, b->sample);
-    const struct block copy = *b;
+    const struct block copy = copy_of(b);
     copy_view(job, view, &copy, scratch, masked, dropped);
     return scratch;
 }
@@ -365,7 +365,7 @@ static inline void copy_to_view(const struct fsm_job *job, const struct fsm_view
 static ALWAYS_INLINE void close_output(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                        real *values, real dropped) {
     if (!b->across && job->where.data == NULL && lies_along(job, view)) return;
-    const struct block copy = *b;
+    const struct block copy = copy_of(b);
     copy_to_view(job, view, &copy, values, dropped);
 }
 

@@ -57,6 +57,11 @@ static ALWAYS_INLINE struct scratch slot_scratch(const struct scratch *all, cons
     return s;
 }
 
+static NEVER_INLINE void set_row_sums(size_t rows, const real *restrict hi, const real *restrict lo,
+                                      struct row_sums *restrict results) {
+    for (size_t i = 0; i < rows; i++) set_row_sum(results, i, sum_of(hi[i], lo[i]));
+}
+
 /* The shifted exponential of one value a row, to twice the precision. */
 static ALWAYS_INLINE void exponentials_of(const struct block *b, const struct shifts *shift, const real *values,
                                           struct row_sums *results) {
@@ -64,7 +69,7 @@ static ALWAYS_INLINE void exponentials_of(const struct block *b, const struct sh
     const struct exponential e = shifted_exp(row_values(b, values), shift);
     w_store(power, e.power);
     w_store(rest, e.rest);
-    for (size_t i = 0; i < b->lanes; i++) set_row_sum(results, i, sum_of(power[i], rest[i]));
+    set_row_sums(b->lanes, power, rest, results);
 }
 
 /* The largest class of each row and the sums apart from it: rest, without it, is never made by subtraction, so that

@@ -169,7 +169,7 @@ static ALWAYS_INLINE void read_targets(const struct fsm_job *job, struct block *
         return;
     }
     b->y = open_view(job, &job->other, b, s->y, 0, 0);
-    const struct block copy = *b;
+    const struct block copy = copy_of(b);
     read_probabilities(job, &copy, t);
     if (!t->any_dense || (job->class_weight == NULL && job->label_smoothing == 0)) return;
     const struct effective c = {b, b->y, job->class_weight == NULL ? NULL : s->class_weight,
