@@ -1,9 +1,29 @@
 /* softmax, log_softmax and logsumexp. */
 
+/* The maximum of a row along the lanes, looked for while the end of the row before it, a chain of operations that wait
+   for each other, is under way. */
+struct row_ahead {
+    wide maximum;
+    size_t sample; /* or NO_ROW */
+};
+
+#define NO_ROW SIZE_MAX
+enum { LONGEST_AHEAD = 16384 / sizeof(real) }; /* so that the row at hand stays near */
+
+static ALWAYS_INLINE void look_ahead(const struct fsm_job *job, const struct fsm_range *range, const struct block *b,
+                                     struct row_ahead *ahead) {
+    struct block next = *b;
+    if (b->across || b->classes > LONGEST_AHEAD || job->where.data != NULL || !lies_along(job, &job->input)) return;
+    if (++next.sample == range->end) return;
+    next.x = (const real *)sample_address(job, &job->input, next.sample);
+    *ahead = (struct row_ahead){row_maxima(&next, 0).first, next.sample};
+}
+
 static ALWAYS_INLINE void softmax_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                          int across) {
     const struct scratch all = cut_scratch(job, memory);
     const size_t most = most_slots(job);
+    struct row_ahead ahead = {w_set1(0), NO_ROW};
     for (size_t sample = range.begin; sample < range.end;) {
         struct block b = next_block(job, &range, sample, most, across);
         const struct scratch s = slot_scratch(&all, &b);
@@ -12,12 +32,13 @@ static ALWAYS_INLINE void softmax_blocks(const struct fsm_job *job, struct fsm_r
         struct factors factors;
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         b.e = open_output(job, &job->out, &b, s.e);
-        const wide maximum = row_maxima(&b, 0).first;
+        const wide maximum = !across && ahead.sample == sample ? ahead.maximum : row_maxima(&b, 0).first;
         const struct shifts shift = find_shifts(maximum, maximum);
         w_store(maxima, maximum);
         sum_exponentials(&b, &shift, NULL, 1, &sums);
         shares_of_one(b.lanes, maxima, &sums);
         set_factors(&factors, b.lanes, &sums);
+        look_ahead(job, &range, &b, &ahead);
         scale_rows(job, &b, &factors);
         close_output(job, &job->out, &b, b.e, 0);
         sample += b.rows;
