@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum {
+    FSM_PART = 16384, /* classes: rows are summed in such parts, whether one thread does them all or several do */
+};
+
 /* How an element of the logits, and of every array of their dtype, is stored. */
 enum fsm_storage { FSM_FLOAT32, FSM_FLOAT64, FSM_FLOAT16, FSM_BFLOAT16 };
 

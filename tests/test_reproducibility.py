@@ -76,6 +76,15 @@ def test_any_number_of_threads(backend: Variant, dtype: str, shape: tuple[int, i
         assert_same_bits(actual, expected, f"{num_threads} threads")
 
 
+@pytest.mark.parametrize("shape", [(17, 16_385), (16, 40_000)])
+def test_long_columns(backend: Variant, dtype: str, shape: tuple[int, int]) -> None:
+    """Of long rows, the bits are the same where samples lie side by side."""
+    x, labels = problem(shape, dtype)
+    columns = np.asfortranarray(x)
+    expected = per_row(x, labels, backend=backend.name)
+    assert_same_bits(per_row(columns, labels, backend=backend.name), expected, "columns")
+
+
 @pytest.mark.parametrize("shape", [(12, 60_000), (20_000, 12)])
 def test_any_number_of_threads_along_the_first_axis(
     backend: Variant, dtype: str, shape: tuple[int, int]

@@ -4,9 +4,13 @@
    added: so what of a term reaches it, a multiple of the constant's last bit, is added exactly, and what does not
    reach it, the difference that is exact too, goes to a second sum, of small numbers, whose rounding is far below the
    first's last bit (the error-free splitting of Rump, Ogita and Oishi, "Accurate floating-point summation I", SIAM
-   J. Sci. Comput. 31, 2008). The terms are power + rest, before they are rounded. */
+   J. Sci. Comput. 31, 2008). The terms are power + rest, before they are rounded.
 
-enum { SEGMENT_VECTORS = SEGMENT / LANES };
+   Each part of a row is summed by itself, and the row's sum is that of its parts in their order: parts that several
+   threads did come to the same bits. */
+
+enum { SEGMENT_VECTORS = SEGMENT / LANES, PART_VECTORS = FSM_PART / LANES };
+_Static_assert(FSM_PART % SEGMENT == 0, "a part is whole segments");
 
 struct exponentials {
     const real *x;
@@ -38,7 +42,7 @@ static ALWAYS_INLINE void add_vector(const struct exponentials *c, size_t vector
     add_exponential(sum, &e);
 }
 
-/* A segment's sum goes to the row's: what was on the grid is exact, also between the lanes. */
+/* A segment's sum goes to the part's: what was on the grid is exact, also between the lanes. */
 static ALWAYS_INLINE void fold_along(const struct grid_sum *sum, wide grid, struct fsm_sum *total) {
     wide big = w_sub(sum->big, grid), small = sum->small;
     for (size_t half = LANES / 2; half > 0; half /= 2) {
@@ -48,11 +52,13 @@ static ALWAYS_INLINE void fold_along(const struct grid_sum *sum, wide grid, stru
     *total = sum_plus(*total, sum_of(w_first(big), w_first(small)));
 }
 
-static NEVER_INLINE void sum_along(const struct exponentials *context, size_t special, struct row_sums *sums) {
+/* The part that starts at vector number `first`. */
+static NEVER_INLINE struct fsm_sum sum_part_along(const struct exponentials *context, size_t first, size_t special) {
     const struct exponentials c = *context; /* as nobody else sees it, it stays in registers */
     const size_t full = c.classes / LANES, tail = c.classes % LANES, vectors = full + (tail != 0);
+    const size_t last = vectors - first < PART_VECTORS ? vectors : first + PART_VECTORS;
     struct fsm_sum total = {0, 0};
-    for (size_t begin = 0; begin < vectors; begin += SEGMENT_VECTORS) {
+    for (size_t begin = first; begin < last; begin += SEGMENT_VECTORS) {
         const size_t end = begin + SEGMENT_VECTORS < full ? begin + SEGMENT_VECTORS : full;
         const size_t before = special >= begin && special < end ? special : end;
         struct grid_sum sum = {c.shift.grid, w_set1(0)};
@@ -62,6 +68,13 @@ static NEVER_INLINE void sum_along(const struct exponentials *context, size_t sp
         if (tail && begin + SEGMENT_VECTORS > full) add_vector(&c, full, tail, special == full, &sum);
         fold_along(&sum, c.shift.grid, &total);
     }
+    return total;
+}
+
+static ALWAYS_INLINE void sum_along(const struct exponentials *c, size_t special, struct row_sums *sums) {
+    struct fsm_sum total = sum_part_along(c, 0, special);
+    for (size_t first = PART_VECTORS; first * LANES < c->classes; first += PART_VECTORS)
+        total = sum_plus(total, sum_part_along(c, first, special));
     set_row_sum(sums, 0, total);
 }
 
@@ -81,20 +94,31 @@ static ALWAYS_INLINE void fold_across(struct grid_sum *part, size_t used, wide g
     for (size_t i = 0; i < LANES; i++) set_row_sum(sums, i, sum_plus(row_sum(sums, i), sum_of(big[i], small[i])));
 }
 
-/* Class k goes to part k mod LANES, as it goes to that lane along the lanes. */
-static NEVER_INLINE void sum_across(const struct exponentials *context, struct row_sums *sums) {
+/* Of the rows' parts that start at class `first`, class k goes to lane sum k mod LANES, as it goes to that lane along
+   the lanes. */
+static NEVER_INLINE void sum_parts_across(const struct exponentials *context, size_t first, struct row_sums *sums) {
     const struct exponentials c = *context;
+    const size_t last = c.classes - first < FSM_PART ? c.classes : first + FSM_PART;
     *sums = (struct row_sums){0};
-    for (size_t begin = 0; begin < c.classes; begin += SEGMENT) {
-        const size_t end = c.classes - begin < SEGMENT ? c.classes : begin + SEGMENT;
+    for (size_t begin = first; begin < last; begin += SEGMENT) {
+        const size_t end = last - begin < SEGMENT ? last : begin + SEGMENT;
         const size_t used = end - begin < LANES ? end - begin : LANES;
-        struct grid_sum part[LANES];
+        struct grid_sum lane_sum[LANES];
         for (size_t i = 0; i < used; i++) {
             struct grid_sum sum = {c.shift.grid, w_set1(0)};
             for (size_t k = begin + i; k < end; k += LANES) add_vector(&c, k, LANES, c.skips, &sum);
-            part[i] = sum;
+            lane_sum[i] = sum;
         }
-        fold_across(part, used, c.shift.grid, sums);
+        fold_across(lane_sum, used, c.shift.grid, sums);
+    }
+}
+
+static ALWAYS_INLINE void sum_across(const struct exponentials *c, struct row_sums *sums) {
+    sum_parts_across(c, 0, sums);
+    for (size_t first = FSM_PART; first < c->classes; first += FSM_PART) {
+        struct row_sums more;
+        sum_parts_across(c, first, &more);
+        for (size_t i = 0; i < LANES; i++) set_row_sum(sums, i, sum_plus(row_sum(sums, i), row_sum(&more, i)));
     }
 }
 

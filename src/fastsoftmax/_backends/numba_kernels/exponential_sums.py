@@ -6,6 +6,9 @@ exactly, and what does not reach it, the difference that is exact too, goes to a
 small numbers, whose rounding is far below the first's last bit (the error-free splitting of Rump,
 Ogita and Oishi, "Accurate floating-point summation I", SIAM J. Sci. Comput. 31, 2008). The terms
 are power + rest, before they are rounded.
+
+Each part of a row is summed by itself, and the row's sum is that of its parts in their order, as
+the C kernels have it, where several threads may do the parts.
 """
 
 from __future__ import annotations
@@ -35,6 +38,9 @@ from .words import (
 )
 
 __all__ = ["sum_exponentials", "sum_exponentials_but"]
+
+PART = 16384
+"""Classes in a part, which is whole segments."""
 
 
 class Exponentials(NamedTuple):
@@ -86,7 +92,7 @@ def summed_step(c: Any, vector: Int, lanes: Int, special: Bool, total: Any) -> G
 
 @staged
 def fold_along(c: Any, part: Any, total: Any) -> Sum:
-    """A segment's sum goes to the row's: what was on the grid is exact, also between the lanes."""
+    """A segment's sum goes to the part's: what was on the grid is exact, also between the lanes."""
 
     def join(first: tuple[Wide, ...], second: tuple[Wide, ...]) -> tuple[Wide, ...]:
         return first[0] + second[0], first[1] + second[1]
@@ -95,15 +101,21 @@ def fold_along(c: Any, part: Any, total: Any) -> Sum:
     return sum_plus(total, sum_of(*(splat(total.hi, each) for each in folded)))
 
 
+@staged
+def add_sums(a: Any, b: Any) -> Sum:
+    return sum_plus(a, b)
+
+
 @jitted
-def sum_along(b: Any, step: Callable[..., Any], c: Any, special: int) -> Any:
+def sum_part_along(b: Any, step: Callable[..., Any], c: Any, first: int, special: int) -> Any:
+    """The part that starts at vector number `first`."""
     lanes = lanes_of(c.x)
     full = b.length // lanes
     tail = b.length % lanes
-    vectors = full + (tail > 0)
+    last = min(first + PART // lanes, full + (tail > 0))
     most = segment(c.x) // lanes
     total = sum_zero(c.x)
-    for begin in range(0, vectors, most):
+    for begin in range(first, last, most):
         end = min(begin + most, full)
         before = special if begin <= special < end else end
         part = grid_sum(c)
@@ -116,6 +128,15 @@ def sum_along(b: Any, step: Callable[..., Any], c: Any, special: int) -> Any:
         if tail > 0 and begin + most > full:
             part = step(c, full, tail, special == full, part)
         total = fold_along(c, part, total)
+    return total
+
+
+@jitted
+def sum_along(b: Any, step: Callable[..., Any], c: Any, special: int) -> Any:
+    lanes = lanes_of(c.x)
+    total = sum_zero(c.x)
+    for first in range(0, (b.length + lanes - 1) // lanes, PART // lanes):
+        total = add_sums(total, sum_part_along(b, step, c, first, special))
     return total
 
 
@@ -156,12 +177,18 @@ def fold_across(partial: Any, used: int, total: Any) -> Any:
 
 
 @jitted
-def sum_across(b: Any, partial: Any, step: Callable[..., Any], c: Any, special: bool) -> Any:
-    """Class k goes to part k mod LANES, as it goes to that lane along the lanes."""
+def sum_parts_across(
+    b: Any, partial: Any, step: Callable[..., Any], c: Any, first: int, special: bool
+) -> Any:
+    """Of the rows' parts that start at class `first`.
+
+    Class k goes to lane sum k mod LANES, as it goes to that lane along the lanes.
+    """
     lanes = lanes_of(c.x)
+    last = min(first + PART, b.classes)
     total = sum_zero(c.x)
-    for begin in range(0, b.classes, segment(c.x)):
-        end = min(begin + segment(c.x), b.classes)
+    for begin in range(first, last, segment(c.x)):
+        end = min(begin + segment(c.x), last)
         used = min(end - begin, lanes)
         for i in range(used):
             part = grid_sum(c)
@@ -169,6 +196,14 @@ def sum_across(b: Any, partial: Any, step: Callable[..., Any], c: Any, special: 
                 part = step(c, k, lanes, special, part)
             set_part(partial, i * lanes, c, part)
         total = fold_across(partial, used, total)
+    return total
+
+
+@jitted
+def sum_across(b: Any, partial: Any, step: Callable[..., Any], c: Any, special: bool) -> Any:
+    total = sum_zero(c.x)
+    for first in range(0, b.classes, PART):
+        total = add_sums(total, sum_parts_across(b, partial, step, c, first, special))
     return total
 
 
