@@ -104,6 +104,16 @@ def test_long_rows(instruction_set: str, dtype: str, num_classes: int) -> None:
     check(cases.saturated_logits(dtype, num_classes)[::7])
 
 
+@pytest.mark.parametrize("num_classes", [16384, 16385, 32768, 49159])
+def test_very_long_rows(instruction_set: str, dtype: str, num_classes: int) -> None:
+    """On either side of a part's end."""
+    x = (cases.rng("very long", num_classes).standard_normal((17, num_classes)) * 3).astype(dtype)
+    check(x[:1])
+    check(x[:5])
+    check(np.asfortranarray(x))
+    check(cases.saturated_logits(dtype, num_classes)[::33])
+
+
 @pytest.mark.parametrize("name", cases.HOSTILE)
 def test_hostile_rows(instruction_set: str, dtype: str, name: str) -> None:
     check(cases.hostile_logits(dtype, name))

@@ -22,7 +22,9 @@ CHUNK_ELEMENTS = 16384
 MEAN_ROWS = 64
 """Of long rows to a chunk with a mean gradient, which costs a row's time to add up."""
 FEWEST_CHUNKS = 8
-"""But no fewer chunks than these for its sake."""
+"""But no fewer chunks than these for its sake..."""
+FEWEST_MEAN_ROWS = 4
+"""...unless their rows would be fewer than these."""
 WORTH_A_THREAD = 1 << 18
 """Elements: below this handing work to another Python thread costs more than it saves."""
 ROWS_ACROSS = 16
@@ -44,7 +46,8 @@ class Plan:
         samples = outer * inner
         chunk = CHUNK_ELEMENTS // self.classes + 1
         if want_mean_grad:
-            chunk = max(chunk, min(MEAN_ROWS, samples // FEWEST_CHUNKS))
+            rows = max(samples // FEWEST_CHUNKS, FEWEST_MEAN_ROWS)
+            chunk = max(chunk, min(MEAN_ROWS, rows))
         if self.classes <= LONGEST_ACROSS or x.strides[2] not in (4, 8):
             chunk = -(-chunk // ROWS_ACROSS) * ROWS_ACROSS
         self.chunk = chunk
