@@ -11,11 +11,29 @@ enum fsm_operation {
     FSM_OPERATIONS
 };
 
+/* A step on a part of one of the rows at hand. */
+typedef void fsm_part(const struct fsm_job *job, void *memory, size_t row, size_t part);
+
+/* The steps of an operation on long rows whose parts several threads do, in this order; each begins when the one
+   before is done, of all rows and parts. Memory is for `most` rows. See kernel/parts.h. */
+struct fsm_long_rows_kernels {
+    size_t (*size)(const struct fsm_job *job, size_t most);
+    void (*open)(const struct fsm_job *job, enum fsm_operation operation, struct fsm_range range, size_t most,
+                 void *memory);
+    fsm_part *find_tops;
+    void (*find_peaks)(const struct fsm_job *job, void *memory);
+    fsm_part *sum;
+    void (*end)(const struct fsm_job *job, void *memory);
+    fsm_part *write; /* where there is an output */
+    void (*add_to_mean)(const struct fsm_job *job, void *memory, size_t part);
+};
+
 /* The kernels of one instruction set for one dtype. */
 struct fsm_kernels {
     fsm_kernel *run[FSM_OPERATIONS];
     fsm_scratch_size *scratch_size;
     fsm_merge_mean *merge_mean;
+    struct fsm_long_rows_kernels long_rows;
 };
 
 struct fsm_instruction_set {

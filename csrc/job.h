@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 enum {
-    FSM_PART = 16384, /* classes: rows are summed in such parts, whether one thread does them all or several do */
+    FSM_PART = 16384,  /* classes: rows are summed in such parts, whether one thread does them all or several do */
+    FSM_LONG_ROWS = 4, /* at most are worked on at a time by several threads */
 };
 
 /* How an element of the logits, and of every array of their dtype, is stored. */
@@ -74,7 +75,7 @@ typedef void fsm_kernel(const struct fsm_job *job, struct fsm_range range, void 
 /* Bytes of scratch memory a thread needs for a job. */
 typedef size_t fsm_scratch_size(const struct fsm_job *job);
 
-/* Adds a chunk's mean gradient to the total hi + lo. */
-typedef void fsm_merge_mean(const struct fsm_job *job, const struct fsm_range *chunk, double *hi, double *lo);
+/* Adds a chunk's mean gradient to the total hi + lo, from class `begin` up to `end`. */
+typedef void fsm_merge_mean(const struct fsm_range *chunk, size_t begin, size_t end, double *hi, double *lo);
 
 #endif

@@ -37,14 +37,14 @@ function(fastsoftmax_add_instruction_sets target)
   endif()
 endfunction()
 
-# Adds what runs the kernels, and the flags of all files.
+# Adds what runs the kernels but for the threads, and the flags of all files.
 function(fastsoftmax_add_runtime target)
   target_sources(${target} PRIVATE
     ${FASTSOFTMAX_CSRC}/affinity.c
     ${FASTSOFTMAX_CSRC}/dispatch.c
+    ${FASTSOFTMAX_CSRC}/long_rows.c
     ${FASTSOFTMAX_CSRC}/pages.c
-    ${FASTSOFTMAX_CSRC}/run.c
-    ${FASTSOFTMAX_CSRC}/threads.c)
+    ${FASTSOFTMAX_CSRC}/run.c)
   target_link_libraries(${target} PRIVATE Threads::Threads)
   if(UNIX)
     target_link_libraries(${target} PRIVATE m)

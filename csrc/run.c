@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "long_rows.h"
 #include "pages.h"
 #include "threads.h"
 #include "two_sum.h"
@@ -30,11 +31,12 @@ struct mean {
 
 struct run {
     struct fsm_job *job;
-    fsm_kernel *kernel;
-    fsm_merge_mean *merge_mean;
+    const struct fsm_kernels *kernels;
+    enum fsm_operation operation;
     size_t samples, chunks, threads;
+    int shares_rows; /* the threads have parts of rows, not chunks */
     char *scratch;
-    size_t scratch_bytes;    /* a thread */
+    size_t scratch_bytes;    /* a thread, if it has chunks */
     double *mean;            /* the total, and after it a thread's own each, if there is a mean gradient */
     atomic_size_t next_mean; /* the chunk whose mean gradient is to be added now */
 };
@@ -66,10 +68,9 @@ static int is_worth_threads(const struct run *run, size_t threads) {
     return threads > 1 && run->samples * run->job->classes >= WORTH_A_THREAD;
 }
 
-static size_t threads_for(const struct run *run, size_t threads) {
+static size_t threads_that_pay(const struct run *run, size_t threads) {
     if (!is_worth_threads(run, threads)) return 1;
-    if (run->samples * run->job->classes < WORTH_WAKING && !fsm_threads_are_near()) return 1;
-    return smaller(threads, run->chunks);
+    return run->samples * run->job->classes < WORTH_WAKING && !fsm_threads_are_near() ? 1 : threads;
 }
 
 static struct mean mean_at(const struct run *run, size_t place) {
@@ -83,7 +84,7 @@ static struct mean mean_at(const struct run *run, size_t place) {
 static void add_mean(struct run *run, const struct fsm_range *range) {
     const struct mean total = mean_at(run, 0);
     while (atomic_load_explicit(&run->next_mean, memory_order_acquire) != range->chunk) fsm_thread_yield();
-    if (range->mean_hi != total.hi) run->merge_mean(run->job, range, total.hi, total.lo);
+    if (range->mean_hi != total.hi) run->kernels->merge_mean(range, 0, run->job->classes, total.hi, total.lo);
     atomic_store_explicit(&run->next_mean, range->chunk + 1, memory_order_release);
 }
 
@@ -97,7 +98,7 @@ static void run_chunk(void *context, size_t chunk, size_t worker) {
         range.mean_hi = own.hi;
         range.mean_lo = own.lo;
     }
-    run->kernel(job, range, run->scratch + worker * run->scratch_bytes);
+    run->kernels->run[run->operation](job, range, run->scratch + worker * run->scratch_bytes);
     if (job->want_mean_grad && run->chunks > 1) add_mean(run, &range);
 }
 
@@ -120,42 +121,74 @@ static double total_loss(const struct fsm_job *job, size_t chunks) {
 
 static size_t mean_bytes(const struct run *run) {
     if (!run->job->want_mean_grad) return 0;
-    const size_t means = run->chunks > 1 ? run->threads + 1 : 1;
+    const size_t means = run->chunks == 1 ? 1 : run->shares_rows ? 2 : run->threads + 1;
     return 2 * means * fsm_mean_pitch(run->job->classes) * sizeof(double);
 }
 
-static void do_chunks(struct run *run, double *loss, double *mean_grad) {
-    struct fsm_job *job = run->job;
-    const struct mean total = mean_at(run, 0);
-    fsm_parallel(run_chunk, run, run->chunks, run->threads);
+struct rounding {
+    const struct run *run;
+    double *mean_grad;
+};
+
+static void round_part(void *context, size_t part, size_t worker) {
+    const struct rounding *r = context;
+    const struct mean total = mean_at(r->run, 0);
+    const size_t begin = part * FSM_PART, end = smaller(begin + FSM_PART, r->run->job->classes);
+    (void)worker;
+    for (size_t k = begin; k < end; k++) r->mean_grad[k] = total.hi[k] + total.lo[k];
+}
+
+static void do_all(struct run *run, double *loss, double *mean_grad) {
+    const struct fsm_job *job = run->job;
+    if (run->shares_rows) {
+        const struct fsm_long_rows rows = {job,          run->kernels, run->operation, run->samples,
+                                           run->threads, run->scratch, run->mean};
+        fsm_run_long_rows(&rows);
+    } else {
+        fsm_parallel(run_chunk, run, run->chunks, run->threads);
+    }
     if (loss) *loss = total_loss(job, run->chunks);
-    for (size_t k = 0; mean_grad && k < job->classes; k++) mean_grad[k] = total.hi[k] + total.lo[k];
+    if (mean_grad) {
+        struct rounding rounding = {run, mean_grad};
+        const size_t parts = (job->classes + FSM_PART - 1) / FSM_PART;
+        fsm_parallel(round_part, &rounding, parts, run->shares_rows ? run->threads : 1);
+    }
+}
+
+/* Rows that threads share have their exponentials wait in the output itself: there is no row of scratch to stream
+ * from.
+ */
+static void plan(struct run *run, size_t threads) {
+    struct fsm_job *job = run->job;
+    threads = threads_that_pay(run, threads);
+    job->chunk_samples = chunk_samples(job, run->samples);
+    run->chunks = (run->samples + job->chunk_samples - 1) / job->chunk_samples;
+    run->shares_rows = fsm_shares_rows(job, run->operation, run->samples, threads);
+    run->threads = run->shares_rows ? threads : smaller(threads, run->chunks);
+    run->scratch_bytes =
+        run->shares_rows ? fsm_long_rows_size(job, run->kernels, run->samples) : run->kernels->scratch_size(job);
+    job->streams = is_to_be_streamed(job) && (!run->shares_rows || run->operation == FSM_OPERATION_log_softmax);
 }
 
 int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad) {
-    const struct fsm_kernels *kernels = fsm_kernels_for(job->storage);
-    struct run run = {.job = job, .kernel = kernels->run[operation], .merge_mean = kernels->merge_mean};
+    struct run run = {.job = job, .kernels = fsm_kernels_for(job->storage), .operation = operation};
     run.samples = job->outer * job->inner;
     job->want_mean_grad = mean_grad != NULL;
     job->rows_end_in_a_loss = operation == FSM_OPERATION_log_softmax || operation == FSM_OPERATION_logsumexp ||
                               operation == FSM_OPERATION_cross_entropy || operation == FSM_OPERATION_grad_hess;
-    job->streams = is_to_be_streamed(job);
-    job->chunk_samples = chunk_samples(job, run.samples);
-    run.chunks = (run.samples + job->chunk_samples - 1) / job->chunk_samples;
-    run.threads = threads_for(&run, threads);
+    plan(&run, threads);
 
     /* One piece of memory in whole cache lines, on the stack where it is small, as the problem then is too: each
        thread's scratch, the mean gradients, the losses. */
     _Alignas(CACHE_LINE) char small[SMALL_MEMORY];
-    run.scratch_bytes = kernels->scratch_size(job);
-    const size_t scratch = run.threads * run.scratch_bytes, means = mean_bytes(&run);
+    const size_t scratch = (run.shares_rows ? 1 : run.threads) * run.scratch_bytes, means = mean_bytes(&run);
     const size_t bytes = scratch + means + round_up(run.chunks * sizeof(struct fsm_loss), CACHE_LINE);
     char *memory = bytes <= sizeof small ? small : aligned_alloc(CACHE_LINE, bytes);
     if (memory == NULL) return -1;
     run.scratch = memory;
     run.mean = (double *)(memory + scratch);
     job->chunk_loss = (struct fsm_loss *)(memory + scratch + means);
-    do_chunks(&run, loss, mean_grad);
+    do_all(&run, loss, mean_grad);
     if (is_worth_threads(&run, threads)) fsm_threads_note_end();
     if (memory != small) free(memory);
     return 0;

@@ -20,6 +20,8 @@ THREADS = (1, 2, 3, 7, 16)
 
 # small enough to run inline, just above what is worth a second thread, and large
 SHAPES = [(5, 3), (700, 10), (20_000, 10), (1_500, 100), (40, 5_000), (2, 128_256)]
+# few rows, which threads share
+LONG = [(1, 70_001), (2, 32_768), (3, 40_000), (5, 40_000)]
 
 
 def per_row(x: Array, labels: Array, **options: Any) -> dict[str, Array]:
@@ -65,13 +67,66 @@ def problem(shape: tuple[int, int], dtype: str) -> tuple[Array, Array]:
     return x, generator.integers(0, shape[1], shape[0])
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES + LONG)
 def test_any_number_of_threads(backend: Variant, dtype: str, shape: tuple[int, int]) -> None:
     x, labels = problem(shape, dtype)
     expected: dict[str, Any] = {}
     for num_threads in THREADS if shape[0] * shape[1] < 210_000 else (1, 2, 5):
         options: dict[str, Any] = {"backend": backend.name, "num_threads": num_threads}
         actual = per_row(x, labels, **options) | reduced(x, labels, **options)
+        expected = expected or actual
+        assert_same_bits(actual, expected, f"{num_threads} threads")
+
+
+EVERY = slice(None)
+LONG_ROWS: dict[str, tuple[Any, Any, Any]] = {  # rows, classes and what is put there
+    "as they are": (0, 0, 0),
+    "a NaN": (1, 20_000, np.nan),
+    "a part of NaN": (0, slice(16_384, 32_768), np.nan),
+    "inf in the last part": (1, -1, np.inf),
+    "inf and NaN": (1, [3, 39_000], [np.nan, np.inf]),
+    "nothing but -inf": (0, EVERY, -np.inf),
+    "-inf but in the last part": (0, slice(33_000), -np.inf),
+    "ties across the parts": (EVERY, [5, 17_000, 39_000], 30),
+    "ties of large numbers": (EVERY, [17_000, 39_000], 3000),
+    "confident": (EVERY, 39_000, 150),
+    "huge": (EVERY, slice(0, None, 7), 1e30),
+}
+
+
+def with_options(x: Array, labels: Array, **options: Any) -> dict[str, Any]:
+    generator = cases.rng("options", x.shape)
+    weights = {"weight": generator.random(x.shape[1]), "sample_weight": generator.random(len(x))}
+    results: dict[str, Any] = {}
+    for name, more in {"weights": weights, "ignored": {"ignore_index": int(labels[0])}}.items():
+        everything = options | more
+        results[f"{name}, losses"] = fsm.cross_entropy(x, labels, reduction="none", **everything)
+        results[f"{name}, grad"] = fsm.cross_entropy_grad(x, labels, **everything)
+        results[f"{name}, mean_grad"] = fsm.cross_entropy_mean_grad(x, labels, **everything)
+    for function in (fsm.softmax, fsm.log_softmax):
+        out = x.copy()
+        results[f"{function.__name__} in place"] = function(out, out=out, **options)
+    out = x.copy()
+    results["grad in place"] = fsm.cross_entropy_grad(out, labels, out=out, **options)
+    return results
+
+
+@pytest.mark.parametrize("name", LONG_ROWS)
+@np.errstate(all="ignore")
+def test_any_number_of_threads_on_long_rows(backend: Variant, dtype: str, name: str) -> None:
+    """With options, in place, and with what is special in one part of a row and not in others."""
+    if backend.name == "numpy":
+        pytest.skip("has one thread, and takes a minute for this")
+    x, _ = problem((3, 40_000), dtype)
+    labels = np.array([39_000, 2, 20_000])
+    rows, classes, value = LONG_ROWS[name]
+    x[rows, classes] = value
+    expected: dict[str, Any] = {}
+    for num_threads in (1, 2, 7):
+        options: dict[str, Any] = {"backend": backend.name, "num_threads": num_threads}
+        actual = per_row(x, labels, **options) | reduced(x, labels, **options)
+        actual |= with_options(x, labels, **options)
+        actual = {key: np.where(np.isnan(value), np.nan, value) for key, value in actual.items()}
         expected = expected or actual
         assert_same_bits(actual, expected, f"{num_threads} threads")
 

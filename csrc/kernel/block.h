@@ -16,6 +16,7 @@ struct block {
     size_t rows;   /* rows that exist: 1, or up to LANES */
     size_t lanes;  /* entries in the arrays of row values: 1 or LANES */
     size_t sample; /* number of the first row's sample */
+    size_t first;  /* number of the first class, where the block is but a part of a row along the lanes; else 0 */
     size_t slot;   /* number of the block in its group, of which the `slots` first share their walks through memory */
     size_t slots;
     int across;
@@ -23,8 +24,8 @@ struct block {
 
 /* Member by member: a copy by vectors would wait for each of the members to reach the cache. */
 static ALWAYS_INLINE struct block copy_of(const struct block *b) {
-    return (struct block){b->x,    b->y,     b->e,      b->classes, b->count, b->rows,
-                          b->lanes, b->sample, b->slot, b->slots,   b->across};
+    return (struct block){b->x,     b->y,      b->e,     b->classes, b->count, b->rows,
+                          b->lanes, b->sample, b->first, b->slot,    b->slots, b->across};
 }
 
 /* One value a row: each lane's own, or the same in all. */

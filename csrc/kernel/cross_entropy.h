@@ -24,13 +24,21 @@ static inline struct fsm_loss close_losses(struct loss_sums *sums) {
     return (struct fsm_loss){row_sum(&common, 0), row_sum(&huge, 0)};
 }
 
+/* The losses of a block's rows: to their sum, and to the caller's array where there is one. */
+static ALWAYS_INLINE void keep_losses(const struct fsm_job *job, const struct block *b, const double *losses,
+                                      struct loss_sums *sums) {
+    add_losses(sums, b->lanes, losses);
+    for (size_t i = 0; job->losses.data != NULL && i < b->rows; i++)
+        store_real(sample_address(job, &job->losses, b->sample + i), job->storage, losses[i]);
+}
+
 static ALWAYS_INLINE void cross_entropy_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                                int across) {
     const struct scratch all = cut_scratch(job, memory);
     const size_t most = most_slots(job);
     struct loss_sums losses = {0};
     struct mean_sums mean;
-    const int want_grad = job->out.data != NULL, want_loss = job->want_loss;
+    const int want_grad = job->out.data != NULL;
     const int want_gradients = want_grad || job->want_mean_grad;
     mean.waiting = 0;
     prepare_targets(job, &all);
@@ -45,9 +53,7 @@ static ALWAYS_INLINE void cross_entropy_blocks(const struct fsm_job *job, struct
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         b.e = open_output(job, &job->out, &b, mean_row(&mean, &s, &b));
         work_rows(job, &b, &s, want_gradients, &t, &p, &d, &r);
-        if (want_loss) add_losses(&losses, b.lanes, r.loss);
-        for (size_t i = 0; want_loss && job->losses.data != NULL && i < b.rows; i++)
-            store_real(sample_address(job, &job->losses, sample + i), job->storage, r.loss[i]);
+        if (job->want_loss) keep_losses(job, &b, r.loss, &losses);
         if (job->want_mean_grad) add_to_mean(&b, &t, &r, want_grad, &mean);
         if (want_grad) {
             write_gradient(job, &b, &t, &r);

@@ -87,7 +87,8 @@ static NEVER_INLINE void uniform_sums(size_t rows, size_t classes, const struct 
         const struct fsm_sum of_label = sum_product(more, sum_of(p->maximum[i] * unit, -(f_label[i] * unit)));
         const struct fsm_sum of_all = sum_times(row_sum(&d->below, i), s.hi), none = {0, 0};
         set_row_sum(&d->total, i, total);
-        set_row_sum(&d->below, i, sum_plus(sum_either(s.hi == 0, none, of_all), sum_either(more.hi == 0, none, of_label)));
+        set_row_sum(&d->below, i,
+                    sum_plus(sum_either(s.hi == 0, none, of_all), sum_either(more.hi == 0, none, of_label)));
     }
 }
 
@@ -210,13 +211,32 @@ static ALWAYS_INLINE void blank_ignored(struct block *b, const struct targets *t
     }
 }
 
+/* What a block's rows come to by their sums: losses, and what their gradients are made with. */
+static ALWAYS_INLINE void end_rows(const struct fsm_job *job, const struct block *b, int want_gradient,
+                                   const real *f_label, const struct targets *t, const struct peaks *p,
+                                   const struct dense_sums *d, struct row_results *r) {
+    real y_peak[LANES];
+    struct row_sums e_label;
+    r->probability.split = 0;
+    if (job->want_loss && !t->any_dense) label_losses(b->lanes, p, t, f_label, r->loss);
+    if (job->want_loss && t->any_dense) mixed_losses(b->lanes, p, t, d, f_label, r->loss);
+    if (!want_gradient) return;
+    exponentials_of(b, &p->shift, f_label, &e_label);
+    if (t->any_dense) {
+        for (size_t i = 0; i < b->lanes; i++)
+            y_peak[i] = t->uniform ? (p->at[i] == t->label[i] ? t->own : t->other) : b->y[p->at[i] * b->lanes + i];
+        mixed_gradients(job->divisor, b->lanes, p, t, &e_label, d, y_peak, r);
+    } else {
+        label_gradients(job->divisor, b->lanes, p, t, &e_label, r);
+    }
+    set_factors(&r->probability, b->lanes, &r->share);
+}
+
 /* Everything about a block up to the gradient itself; the exponentials are in b->e if `want_gradient`. */
 static ALWAYS_INLINE void work_rows(const struct fsm_job *job, struct block *b, const struct scratch *s,
                                     int want_gradient, struct targets *t, struct peaks *p, struct dense_sums *d,
                                     struct row_results *r) {
-    real f_label[LANES], y_peak[LANES];
-    struct row_sums e_label;
-    r->probability.split = 0;
+    real f_label[LANES];
     read_targets(job, b, s, t);
     if (t->any_ignored) blank_ignored(b, t, s);
     find_peaks(b, p);
@@ -224,19 +244,7 @@ static ALWAYS_INLINE void work_rows(const struct fsm_job *job, struct block *b, 
     if (t->any_dense && t->uniform) sum_uniform(job, b, p, t, f_label, d);
     if (t->any_dense && !t->uniform) sum_dense(job, b, p, d);
     sum_rest(b, p, want_gradient);
-    if (job->want_loss && !t->any_dense) label_losses(b->lanes, p, t, f_label, r->loss);
-    if (job->want_loss && t->any_dense) mixed_losses(b->lanes, p, t, d, f_label, r->loss);
-    if (!want_gradient) return;
-    exponentials_of(b, &p->shift, f_label, &e_label);
-    if (t->any_dense) {
-        for (size_t i = 0; i < b->lanes; i++)
-            y_peak[i] = t->uniform                ? (p->at[i] == t->label[i] ? t->own : t->other)
-                                                  : b->y[p->at[i] * b->lanes + i];
-        mixed_gradients(job->divisor, b->lanes, p, t, &e_label, d, y_peak, r);
-    } else {
-        label_gradients(job->divisor, b->lanes, p, t, &e_label, r);
-    }
-    set_factors(&r->probability, b->lanes, &r->share);
+    end_rows(job, b, want_gradient, f_label, t, p, d, r);
 }
 
 struct gradient {
@@ -265,7 +273,7 @@ static ALWAYS_INLINE wide uniform_step(const void *context, size_t offset, size_
 /* In each row, the value of the class that is treated apart, after `finish`. */
 static ALWAYS_INLINE void put_apart(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                     const size_t *at, const real *apart, real *values) {
-    if (!b->across && streams_along(job, view)) values = (real *)sample_address(job, view, b->sample);
+    if (!b->across && streams_along(job, view)) values = place_along(job, view, b);
     for (size_t i = 0; i < b->lanes; i++) values[at[i] * b->lanes + i] = apart[i];
 }
 

@@ -46,14 +46,22 @@ static ALWAYS_INLINE void add_waiting_vector(const struct mean_sums *m, size_t w
     w_acc_store(&sum, m->hi + offset, m->lo + offset);
 }
 
-static NEVER_INLINE void add_waiting_rows(struct mean_sums *m, size_t classes) {
-    const size_t tail = classes % LANES, end = classes - tail;
+/* Of the rows that wait, the classes from `begin`, the first of a vector, up to `end`. */
+static NEVER_INLINE void add_waiting_classes(const struct mean_sums *m, size_t begin, size_t end) {
+    const size_t tail = end % LANES, whole = end - tail;
     if (m->waiting == WAITING)
-        for (size_t k = 0; k < end; k += LANES) add_waiting_vector(m, WAITING, k, LANES);
+        for (size_t k = begin; k < whole; k += LANES) add_waiting_vector(m, WAITING, k, LANES);
     else
-        for (size_t k = 0; k < end; k += LANES) add_waiting_vector(m, m->waiting, k, LANES);
-    if (tail) add_waiting_vector(m, m->waiting, end, tail);
-    for (size_t i = 0; i < m->waiting; i++) add_to_sum(m->hi + m->row[i].at, m->lo + m->row[i].at, m->row[i].apart);
+        for (size_t k = begin; k < whole; k += LANES) add_waiting_vector(m, m->waiting, k, LANES);
+    if (tail) add_waiting_vector(m, m->waiting, whole, tail);
+    for (size_t i = 0; i < m->waiting; i++) {
+        const size_t at = m->row[i].at;
+        if (begin <= at && at < end) add_to_sum(m->hi + at, m->lo + at, m->row[i].apart);
+    }
+}
+
+static ALWAYS_INLINE void add_waiting_rows(struct mean_sums *m, size_t classes) {
+    add_waiting_classes(m, 0, classes);
     m->waiting = 0;
 }
 

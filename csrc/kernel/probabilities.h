@@ -1,7 +1,7 @@
 /* softmax, log_softmax and logsumexp. */
 
-/* The maximum of a row along the lanes, looked for while the end of the row before it, a chain of operations that wait
-   for each other, is under way. */
+/* The maximum of a row along the lanes, looked for while the end of the row before it, a chain of operations that
+   wait for each other, is under way. */
 struct row_ahead {
     wide maximum;
     size_t sample; /* or NO_ROW */
@@ -17,6 +17,14 @@ static ALWAYS_INLINE void look_ahead(const struct fsm_job *job, const struct fsm
     if (++next.sample == range->end) return;
     next.x = (const real *)sample_address(job, &job->input, next.sample);
     *ahead = (struct row_ahead){row_maxima(&next, 0).first, next.sample};
+}
+
+/* What the exponentials are multiplied by, from their sums, which become shares; NaN where the maximum is not finite.
+ */
+static ALWAYS_INLINE void softmax_factors(size_t rows, const real *maxima, struct row_sums *sums,
+                                          struct factors *factors) {
+    shares_of_one(rows, maxima, sums);
+    set_factors(factors, rows, sums);
 }
 
 static ALWAYS_INLINE void softmax_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
@@ -36,8 +44,7 @@ static ALWAYS_INLINE void softmax_blocks(const struct fsm_job *job, struct fsm_r
         const struct shifts shift = find_shifts(maximum, maximum);
         w_store(maxima, maximum);
         sum_exponentials(&b, &shift, NULL, 1, &sums);
-        shares_of_one(b.lanes, maxima, &sums);
-        set_factors(&factors, b.lanes, &sums);
+        softmax_factors(b.lanes, maxima, &sums, &factors);
         look_ahead(job, &range, &b, &ahead);
         scale_rows(job, &b, &factors);
         close_output(job, &job->out, &b, b.e, 0);
@@ -57,6 +64,12 @@ static ALWAYS_INLINE wide log_step(const void *context, size_t offset, size_t la
 }
 
 /* (x - M) - log(1 + rest / top): two terms of one sign. */
+static ALWAYS_INLINE void write_logs(const struct fsm_job *job, const struct block *b, const real *maxima,
+                                     const real *log_rest) {
+    const struct log_scaling c = {b->x, row_values(b, maxima), row_values(b, log_rest)};
+    finish(job, &job->out, b, log_step, &c, b->e);
+}
+
 static ALWAYS_INLINE void log_softmax_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                              int across) {
     const struct scratch all = cut_scratch(job, memory);
@@ -71,8 +84,7 @@ static ALWAYS_INLINE void log_softmax_blocks(const struct fsm_job *job, struct f
         find_peaks(&b, &peaks);
         sum_rest(&b, &peaks, 0);
         for (size_t i = 0; i < b.lanes; i++) log_rest[i] = (real)log_of_rest(&peaks, i);
-        const struct log_scaling c = {b.x, row_values(&b, peaks.maximum), row_values(&b, log_rest)};
-        finish(job, &job->out, &b, log_step, &c, b.e);
+        write_logs(job, &b, peaks.maximum, log_rest);
         close_output(job, &job->out, &b, b.e, -(real)INFINITY);
         sample += b.rows;
     }
@@ -86,6 +98,14 @@ static inline double infinite_logsumexp(const struct block *b, size_t row, real 
     return maximum;
 }
 
+static ALWAYS_INLINE void store_logsumexp(const struct fsm_job *job, const struct block *b, const struct peaks *p) {
+    for (size_t i = 0; i < b->rows; i++) {
+        real m = p->maximum[i];
+        double value = isfinite(m) ? m + log_of_rest(p, i) : infinite_logsumexp(b, i, m);
+        store_real(sample_address(job, &job->losses, b->sample + i), job->storage, value);
+    }
+}
+
 static ALWAYS_INLINE void logsumexp_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,
                                            int across) {
     const struct scratch all = cut_scratch(job, memory);
@@ -97,11 +117,7 @@ static ALWAYS_INLINE void logsumexp_blocks(const struct fsm_job *job, struct fsm
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         find_peaks(&b, &peaks);
         sum_rest(&b, &peaks, 0);
-        for (size_t i = 0; i < b.rows; i++) {
-            real m = peaks.maximum[i];
-            double value = isfinite(m) ? m + log_of_rest(&peaks, i) : infinite_logsumexp(&b, i, m);
-            store_real(sample_address(job, &job->losses, sample + i), job->storage, value);
-        }
+        store_logsumexp(job, &b, &peaks);
         sample += b.rows;
     }
 }

@@ -81,12 +81,16 @@ struct peaks {
     struct row_sums top, rest;
 };
 
-static ALWAYS_INLINE void find_peaks(const struct block *b, struct peaks *p) {
-    const struct top_two tops = row_maxima(b, 1);
+/* What follows from the maximum and, as what is to be summed, the largest value beside it. */
+static ALWAYS_INLINE void set_peaks(const struct block *b, struct top_two tops, struct peaks *p) {
     w_store(p->maximum, tops.first);
-    row_argmaxima(b, p->maximum, p->at);
     p->shift = find_shifts(tops.first, tops.second);
     exponentials_of(b, &p->shift, p->maximum, &p->top);
+}
+
+static ALWAYS_INLINE void find_peaks(const struct block *b, struct peaks *p) {
+    set_peaks(b, row_maxima(b, 1), p);
+    row_argmaxima(b, p->maximum, p->at);
 }
 
 /* The sums apart from the largest class; the exponentials go to b->e where `store` says so. */
@@ -96,8 +100,8 @@ static ALWAYS_INLINE void sum_rest(const struct block *b, struct peaks *p, int s
         b->e[p->at[i] * b->lanes + i] = (real)sum_value(row_sum(&p->top, i));
 }
 
-/* The sum of a row's shifted exponentials; NaN where the row has a NaN or no finite maximum. Several things are divided
-   by it, but divisions are dear. */
+/* The sum of a row's shifted exponentials; NaN where the row has a NaN or no finite maximum. Several things are
+   divided by it, but divisions are dear. */
 struct whole {
     struct fsm_sum sum;
     double inverse;
@@ -221,12 +225,18 @@ static ALWAYS_INLINE void take_powers(const struct block *b, const struct factor
     transform(b, power_step, &powers, b->e);
 }
 
+/* Where a block along the lanes, or the part of a row that it is, lies in a view. */
+static ALWAYS_INLINE real *place_along(const struct fsm_job *job, const struct fsm_view *view,
+                                       const struct block *b) {
+    return (real *)sample_address(job, view, b->sample) + b->first;
+}
+
 /* The last transform of a block, to what open_output gave for the view, or past it to the view where it is streamed.
  */
 static ALWAYS_INLINE void finish(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                  transform_step *step, const void *context, real *values) {
     if (!b->across && streams_along(job, view))
-        transform_streaming(b->count, step, context, (real *)sample_address(job, view, b->sample));
+        transform_streaming(b->count, step, context, place_along(job, view, b));
     else
         transform(b, step, context, values);
 }

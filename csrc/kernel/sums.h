@@ -136,7 +136,7 @@ static ALWAYS_INLINE void set_row_sum(struct row_sums *sums, size_t row, struct 
    are not read. The order is the same for a row along the lanes (width 1) and for rows across them (width
    LANES), and so are the bits. In float32 there is no lo. */
 static NEVER_INLINE void fold_sums(double *restrict hi, double *restrict lo, size_t width, size_t used,
-                             struct row_sums *restrict totals) {
+                                   struct row_sums *restrict totals) {
     for (size_t half = LANES / 2; half > 0; half /= 2) {
         if (half >= used) continue;
         size_t both = used - half < half ? used - half : half;

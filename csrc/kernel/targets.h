@@ -83,7 +83,8 @@ static ALWAYS_INLINE struct nonzero find_nonzero(const struct block *b) {
     return n;
 }
 
-/* The only class with a target other than 0 in each row of probabilities, or `classes` where there is not just one. */
+/* The only class with a target other than 0 in each row of probabilities, or `classes` where there is not just one.
+ */
 static NEVER_INLINE void only_targets(const struct block *b, size_t *only) {
     only[0] = b->classes;
     if (!b->across && b->classes > 1 && b->y[0] != 0 && b->y[1] != 0) return; /* as in most rows that are dense */

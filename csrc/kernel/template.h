@@ -38,14 +38,15 @@
 #include "mean.h"
 #include "cross_entropy.h"
 #include "hessian.h"
+#include "parts.h"
 
 static size_t FSM_NAME(scratch_size)(const struct fsm_job *job) {
     const struct scratch_layout n = scratch_layout(job);
     return 2 * n.values + n.exponentials + 2 * n.row + 2 * n.sums;
 }
 
-static void FSM_NAME(merge_mean)(const struct fsm_job *job, const struct fsm_range *chunk, double *hi, double *lo) {
-    for (size_t k = 0; k < job->classes; k++) {
+static void FSM_NAME(merge_mean)(const struct fsm_range *chunk, size_t begin, size_t end, double *hi, double *lo) {
+    for (size_t k = begin; k < end; k++) {
         const struct fsm_sum more = {chunk->mean_hi[k], chunk->mean_lo[k]};
         const struct fsm_sum sum = sum_plus((struct fsm_sum){hi[k], lo[k]}, more);
         hi[k] = sum.hi;
@@ -60,4 +61,14 @@ const struct fsm_kernels FSM_TABLE_NAME(FSM_ISA, FSM_REAL_BITS) = {{
 #undef FSM_KERNEL
                                                                    },
                                                                    FSM_NAME(scratch_size),
-                                                                   FSM_NAME(merge_mean)};
+                                                                   FSM_NAME(merge_mean),
+                                                                   {
+                                                                       FSM_NAME(long_rows_size),
+                                                                       FSM_NAME(open_long_rows),
+                                                                       FSM_NAME(find_long_tops),
+                                                                       FSM_NAME(find_long_peaks),
+                                                                       FSM_NAME(sum_long_rows),
+                                                                       FSM_NAME(end_long_rows),
+                                                                       FSM_NAME(write_long_rows),
+                                                                       FSM_NAME(add_long_rows_to_mean),
+                                                                   }};

@@ -129,8 +129,7 @@ static ALWAYS_INLINE wide w_if_greater(wide a, wide b, wide yes, wide no) {
 /* Lanes `half` apart, a power of two, change places. */
 static ALWAYS_INLINE wide w_swap(wide a, size_t half) {
     wide b;
-    for (size_t i = 0; i < REGISTERS; i++)
-        b.r[i] = half >= NATIVE ? a.r[i ^ half / NATIVE] : v_swap(a.r[i], half);
+    for (size_t i = 0; i < REGISTERS; i++) b.r[i] = half >= NATIVE ? a.r[i ^ half / NATIVE] : v_swap(a.r[i], half);
     return b;
 }
 static ALWAYS_INLINE real w_first(wide a) { return v_first(a.r[0]); }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "counted_threads.h"
 #include "layouts.h"
 
 enum { PER_ROW = OUT | HESS | LOSSES, OVER_ROWS = LOSS | MEAN_GRAD };
@@ -67,11 +68,22 @@ static int is_whole_and_plain(const struct problem *p, const struct call *call) 
     return call->rows == p->rows && call->input_layout == 0 && call->output_layout == 0;
 }
 
+/* A row of so many classes is shared by threads, but for the operations that have not learnt to. */
+static int is_to_be_shared(const struct subject *s) {
+    const enum fsm_operation operation = s->task->operation;
+    const int is_covered = operation == FSM_OPERATION_softmax || operation == FSM_OPERATION_log_softmax ||
+                           operation == FSM_OPERATION_logsumexp ||
+                           (operation == FSM_OPERATION_cross_entropy && s->task->targets == LABELS);
+    return is_covered && s->call->threads > s->call->rows && s->problem->classes >= 2 * FSM_PART;
+}
+
 static void check_call(struct verdicts *v, const struct subject *s, const struct answer *answer,
                        const struct results *plain) {
     struct results results;
+    const size_t offered = offered_items();
     int status = make_call(s->problem, s->task, s->call, &results);
     judge_status(v, s, status);
+    if (status == 0 && is_to_be_shared(s)) judge_sharing(v, s, offered_items() - offered);
     if (status == 0) {
         const int same_sums = is_whole_and_plain(s->problem, s->call);
         judge_bits(v, s, same_sums ? PER_ROW | OVER_ROWS : PER_ROW, &results, plain, "a plain call");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job.h"
 #include "layouts.h"
 
 enum { MOST_TOLD = 40, TOLD_EACH = 1, ROW_TOLD = 40, MOST_INSTRUCTION_SETS = 8 };
@@ -152,6 +153,12 @@ void digest(struct verdicts *v, const struct subject *s, const struct results *r
 void judge_status(struct verdicts *v, const struct subject *s, int status) {
     if (status == 0 || !tell_failure(v, s)) return;
     printf("  %s\n", status < 0 ? "no memory" : "something was written outside of the outputs");
+}
+
+void judge_sharing(struct verdicts *v, const struct subject *s, size_t offered) {
+    const size_t parts = s->call->rows * ((s->problem->classes + FSM_PART - 1) / FSM_PART);
+    if (offered >= 2 * parts || !tell_failure(v, s)) return;
+    printf("  of %zu parts of rows only %zu items were offered to several threads\n", parts, offered);
 }
 
 static void print_line(size_t set, size_t format, size_t task, size_t part, const struct worst *w) {

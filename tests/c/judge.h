@@ -27,6 +27,8 @@ void judge_bits(struct verdicts *v, const struct subject *s, int parts, const st
 /* Takes all bits into an instruction set's digest for the dtype, by which runs on several machines can be compared.
  */
 void digest(struct verdicts *v, const struct subject *s, const struct results *results);
+/* Whether of a row's parts each was offered to several threads, more than once: `offered` is the number of items. */
+void judge_sharing(struct verdicts *v, const struct subject *s, size_t offered);
 void judge_status(struct verdicts *v, const struct subject *s, int status);
 
 /* The largest errors, a line each. */

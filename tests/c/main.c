@@ -23,12 +23,14 @@ struct shape {
 
 enum { MOST_SHAPES = 64 };
 
-/* Every length up to a few vectors, those around whole vectors and switches of method, and ones for more threads. */
+/* Every length up to a few vectors, those around whole vectors and switches of method, and ones for more threads,
+   which have chunks of rows each or share long rows. */
 static size_t list_shapes(struct shape *shapes) {
-    static const struct shape longer[] = {
-        {40, 63, 1, 1},   {40, 64, 0, 1},   {40, 65, 0, 1},   {40, 100, 0, 1},  {40, 127, 0, 1}, {40, 128, 0, 1},
-        {40, 129, 1, 1},  {40, 255, 0, 1},  {40, 257, 0, 1},  {17, 1000, 1, 1}, {3, 4099, 0, 1}, {20000, 4, 0, 0},
-        {6600, 10, 0, 0}, {1300, 51, 0, 0}, {450, 150, 0, 0}, {67, 1000, 0, 0}, {16, 4099, 0, 0}};
+    static const struct shape longer[] = {{40, 63, 1, 1},   {40, 64, 0, 1},   {40, 65, 0, 1},   {40, 100, 0, 1},
+                                          {40, 127, 0, 1},  {40, 128, 0, 1},  {40, 129, 1, 1},  {40, 255, 0, 1},
+                                          {40, 257, 0, 1},  {17, 1000, 1, 1}, {3, 4099, 0, 1},  {20000, 4, 0, 0},
+                                          {6600, 10, 0, 0}, {1300, 51, 0, 0}, {450, 150, 0, 0}, {67, 1000, 0, 0},
+                                          {16, 4099, 0, 0}, {1, 70001, 0, 1}, {3, 32768, 0, 0}, {5, 33000, 0, 0}};
     size_t count = 0;
     for (size_t k = 1; k <= 40; k++)
         shapes[count++] = (struct shape){40, k, k <= 4 || k % 5 == 2 || k == 16 || k == 31, 1};
