@@ -173,7 +173,7 @@ static inline void lanes_from_rows(const real *rows, size_t classes, real *lanes
     else if (classes == 2)
         deal_from_rows(rows, 2, lanes);
     else
-        memcpy(lanes, rows, LANES * sizeof(real));
+        deal_from_rows(rows, 1, lanes);
 }
 
 static inline void rows_from_lanes(real *rows, size_t classes, const real *lanes) {
@@ -184,7 +184,7 @@ static inline void rows_from_lanes(real *rows, size_t classes, const real *lanes
     else if (classes == 2)
         deal_to_rows(rows, 2, lanes);
     else
-        memcpy(rows, lanes, LANES * sizeof(real));
+        deal_to_rows(rows, 1, lanes);
 }
 
 static ALWAYS_INLINE wide staged_step(const void *context, size_t offset, size_t lanes) {
