@@ -5,9 +5,8 @@
 #include "threads.h"
 
 enum {
-    LONG = 2 * FSM_PART, /* classes: shorter rows are done before threads have shared them */
-    AT_ONCE_CLASSES = 1
-        << 18, /* in the rows that are worked on at a time, so that they stay in cache between steps */
+    LONG = 2 * FSM_PART,      /* classes: shorter rows are done before threads have shared them */
+    AT_ONCE_CLASSES = 262144, /* in the rows that are worked on at a time, so that they stay in cache between steps */
     MOST_SHARES = 64
 };
 
@@ -42,7 +41,7 @@ int fsm_shares_rows(const struct fsm_job *job, enum fsm_operation operation, siz
 }
 
 static size_t rows_at_once(const struct fsm_job *job, size_t samples) {
-    const size_t rows = job->want_mean_grad ? FSM_LONG_ROWS : AT_ONCE_CLASSES / job->classes + 1;
+    const size_t rows = job->want_mean_grad ? FSM_LONG_ROWS : (AT_ONCE_CLASSES + job->classes - 1) / job->classes;
     return smaller(smaller(rows, FSM_LONG_ROWS), samples);
 }
 

@@ -155,9 +155,7 @@ static void do_all(struct run *run, double *loss, double *mean_grad) {
     }
 }
 
-/* Rows that threads share have their exponentials wait in the output itself: there is no row of scratch to stream
- * from.
- */
+/* Of rows that threads share the exponentials wait in the output, so that it is not streamed. */
 static void plan(struct run *run, size_t threads) {
     struct fsm_job *job = run->job;
     threads = threads_that_pay(run, threads);
@@ -167,7 +165,7 @@ static void plan(struct run *run, size_t threads) {
     run->threads = run->shares_rows ? threads : smaller(threads, run->chunks);
     run->scratch_bytes =
         run->shares_rows ? fsm_long_rows_size(job, run->kernels, run->samples) : run->kernels->scratch_size(job);
-    job->streams = is_to_be_streamed(job) && (!run->shares_rows || run->operation == FSM_OPERATION_log_softmax);
+    job->streams = !run->shares_rows && is_to_be_streamed(job);
 }
 
 int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad) {

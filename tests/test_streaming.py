@@ -94,6 +94,20 @@ def test_in_place(backend: Variant, shape: tuple[int, int], dtype: str) -> None:
     assert_same_bits(actual, expected, "in place")
 
 
+def test_few_long_rows(backend: Variant, dtype: str) -> None:
+    """Threads that share rows do not write past the caches, where one thread does."""
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal((3, 1_400_001), dtype=dtype)
+    labels = rng.integers(0, x.shape[1], 3)
+    results = []
+    for num_threads in (1, 2):
+        options: dict[str, Any] = {"backend": backend.name, "num_threads": num_threads}
+        loss, grad = fsm.cross_entropy_value_and_grad(x, labels, **options)
+        softmax, log_softmax = fsm.softmax(x, **options), fsm.log_softmax(x, **options)
+        results.append({"softmax": softmax, "log": log_softmax, "grad": grad, "loss": loss})
+    assert_same_bits(results[1], results[0], "shared rows")
+
+
 @pytest.mark.parametrize("columns", [4096, 4099])
 def test_columns_of_a_large_array(backend: Variant, dtype: str, columns: int) -> None:
     """With the classes along axis 0, in whole cache lines and not."""

@@ -273,7 +273,7 @@ static ALWAYS_INLINE wide uniform_step(const void *context, size_t offset, size_
 /* In each row, the value of the class that is treated apart, after `finish`. */
 static ALWAYS_INLINE void put_apart(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                     const size_t *at, const real *apart, real *values) {
-    if (!b->across && streams_along(job, view)) values = place_along(job, view, b);
+    if (!b->across && streams_along(job, view)) values = (real *)sample_address(job, view, b->sample);
     for (size_t i = 0; i < b->lanes; i++) values[at[i] * b->lanes + i] = apart[i];
 }
 

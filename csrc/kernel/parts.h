@@ -194,14 +194,13 @@ static void FSM_NAME(end_long_rows)(const struct fsm_job *job, void *memory) {
     }
 }
 
-/* By parts: the output, where there is one. */
+/* By parts: the output, where there is one. It is not streamed. */
 static void FSM_NAME(write_long_rows)(const struct fsm_job *job, void *memory, size_t row_number, size_t part) {
     const struct long_rows *all = memory;
     const struct long_row *row = &all->row[row_number];
     const struct block b = part_block(job, all, row_number, part);
     if (all->operation == FSM_OPERATION_log_softmax) {
         write_logs(job, &b, row->peaks.maximum, &row->log_rest);
-        if (job->streams) end_streaming();
         return;
     }
     scale_rows(job, &b, &row->results.probability);

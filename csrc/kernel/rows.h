@@ -225,18 +225,12 @@ static ALWAYS_INLINE void take_powers(const struct block *b, const struct factor
     transform(b, power_step, &powers, b->e);
 }
 
-/* Where a block along the lanes, or the part of a row that it is, lies in a view. */
-static ALWAYS_INLINE real *place_along(const struct fsm_job *job, const struct fsm_view *view,
-                                       const struct block *b) {
-    return (real *)sample_address(job, view, b->sample) + b->first;
-}
-
 /* The last transform of a block, to what open_output gave for the view, or past it to the view where it is streamed.
  */
 static ALWAYS_INLINE void finish(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
                                  transform_step *step, const void *context, real *values) {
     if (!b->across && streams_along(job, view))
-        transform_streaming(b->count, step, context, place_along(job, view, b));
+        transform_streaming(b->count, step, context, (real *)sample_address(job, view, b->sample));
     else
         transform(b, step, context, values);
 }
