@@ -258,16 +258,25 @@ def merge_sums(like: Pointer, total: Any, more: Any, k: Int) -> None:
     acc_store(like, total, k, Accumulator(*sum_plus(Sum(*a), Sum(*b))))
 
 
+@staged
+def copy_sums(like: Pointer, total: Any, more: Any, k: Int) -> None:
+    acc_store(like, total, k, Accumulator(*acc_load(like, more, k)))
+
+
 @jitted
 def merge_mean(job: Any, s: Any, mean: Any, mean_sums: Any, number: int, next_chunk: Any) -> None:
     """Add a chunk's mean gradient to the total.
 
     In the order of the chunks, whichever threads did them, so that the bits do not depend on it.
+    The first is the total as it stands.
     """
     if mean.only:
         return
     while read_shared(next_chunk, 1) != number:
         yield_thread(number)
     for k in range(0, job.shape.classes, lanes_of(s.x)):
-        merge_sums(s.x, total_of(mean_sums), mean.result, k)
+        if number == 0:
+            copy_sums(s.x, total_of(mean_sums), mean.result, k)
+        else:
+            merge_sums(s.x, total_of(mean_sums), mean.result, k)
     write_shared(next_chunk, 1, number + 1)
