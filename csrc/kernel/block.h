@@ -42,6 +42,9 @@ typedef void accumulate_step(const void *context, size_t offset, size_t lanes, w
 
 enum { MOST_SUMS = 2 };
 
+/* Rows of so few classes always go across the lanes. */
+enum { SHORT_ROW = 2 * LANES };
+
 static ALWAYS_INLINE void accumulate_along(const struct block *b, accumulate_step *step, const void *context,
                                            size_t count, struct row_sums *const *sums) {
     double hi[LANES], lo[LANES];
@@ -56,15 +59,16 @@ static ALWAYS_INLINE void accumulate_along(const struct block *b, accumulate_ste
     }
 }
 
-/* Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes. */
+/* Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes, but for short rows, which are never
+   there and have one sum. */
 static ALWAYS_INLINE void accumulate_across(const struct block *b, accumulate_step *step, const void *context,
                                             size_t count, struct row_sums *const *sums) {
     double hi[MOST_SUMS][LANES * LANES], lo[MOST_SUMS][LANES * LANES];
-    const size_t classes = b->classes, used = classes < LANES ? classes : LANES;
+    const size_t classes = b->classes, used = classes <= SHORT_ROW ? 1 : LANES;
     for (size_t i = 0; i < used; i++) {
         wide_acc sum[MOST_SUMS];
         for (size_t j = 0; j < count; j++) sum[j] = w_acc_zero();
-        for (size_t k = i; k < classes; k += LANES) step(context, k * LANES, LANES, sum);
+        for (size_t k = i; k < classes; k += used) step(context, k * LANES, LANES, sum);
         for (size_t j = 0; j < count; j++) w_acc_store(&sum[j], hi[j] + i * LANES, lo[j] + i * LANES);
     }
     for (size_t j = 0; j < count; j++) fold_sums(hi[j], lo[j], LANES, used, sums[j]);

@@ -372,7 +372,7 @@ static ALWAYS_INLINE void close_output(const struct fsm_job *job, const struct f
 /* Rows up to some length fill the vectors better across the lanes; a row along them pays for its own start and end,
    the more where there is a loss. Measured. */
 static inline size_t longest_across(const struct fsm_job *job) {
-    if (job->outer * job->inner < LANES / 2) return 2 * LANES; /* most lanes would be empty */
+    if (job->outer * job->inner < LANES / 2) return SHORT_ROW; /* most lanes would be empty */
     if (!job->rows_end_in_a_loss) return 8 * LANES;
     return FSM_REAL_BITS == 32 ? 12 * LANES : 16 * LANES;
 }

@@ -32,6 +32,7 @@ from .words import (
 
 __all__ = [
     "NO_VECTOR",
+    "SHORT_ROW",
     "Block",
     "Partial",
     "accumulate",
@@ -44,6 +45,8 @@ __all__ = [
 ]
 
 NO_VECTOR = 1 << 62
+SHORT_ROW = 2
+"""Rows of so few classes times the lanes always go across them."""
 
 
 class Block(NamedTuple):
@@ -79,12 +82,15 @@ def set_partial(partial: Any, index: Int, acc: Any) -> None:
 
 @jitted
 def accumulate_across(b: Any, partial: Any, step: Callable[..., Any], context: Any) -> Any:
-    """Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes."""
+    """Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes.
+
+    Short rows, which are never there, have one sum.
+    """
     lanes = lanes_of(partial.big)
-    used = min(b.classes, lanes)
+    used = 1 if b.classes <= SHORT_ROW * lanes else lanes
     for i in range(used):
         acc = acc_zero(partial.big)
-        for k in range(i, b.classes, lanes):
+        for k in range(i, b.classes, used):
             acc = step(context, k * lanes, lanes, acc)
         set_partial(partial, i * lanes, acc)
     return fold_rows(partial.big, partial.hi, partial.lo, used)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from .block import SHORT_ROW
 from .memory import as_uint8, count_up, data, lengths_of, offset_bytes, size_of, strides_of
 from .numba_api import types
 from .real import lanes_of, real_bytes
@@ -140,7 +141,7 @@ def goes_across(shape: Any, view: Any, ends_in_loss: bool) -> Bool:
     lanes, size = lanes_of(view.data), real_bytes(view.data)
     few = shape.outer * shape.inner < lanes // 2  # most lanes would be empty
     vectors = (12 if size == 4 else 16) if ends_in_loss else 8
-    longest = select(few, shape.classes.like(2 * lanes), vectors * lanes)
+    longest = select(few, shape.classes.like(SHORT_ROW * lanes), vectors * lanes)
     in_columns = (view.classes != size) & (view.inner == size) & (shape.inner >= lanes)
     return (shape.classes <= longest) | (in_columns & (shape.classes < MOST_ACROSS))
 
