@@ -1,12 +1,14 @@
 /* Vector-Jacobian products of softmax and log_softmax. b->x is the gradient of the output, b->y the output. */
 
-static ALWAYS_INLINE void product_step(const void *context, size_t offset, size_t lanes, wide_acc *sum) {
+static ALWAYS_INLINE void product_step(const void *context, struct two at, wide_acc *sum) {
     const struct block *b = context;
-    w_acc_add_product(sum, load_lanes(b->x + offset, lanes, 0), load_lanes(b->y + offset, lanes, 0));
+    w_acc_add_product(sum, load_first(b->x, at), load_first(b->y, at));
+    w_acc_add_product(sum, load_second(b->x, at), load_second(b->y, at));
 }
-static ALWAYS_INLINE void sum_step(const void *context, size_t offset, size_t lanes, wide_acc *sum) {
+static ALWAYS_INLINE void sum_step(const void *context, struct two at, wide_acc *sum) {
     const struct block *b = context;
-    w_acc_add(sum, load_lanes(b->x + offset, lanes, 0));
+    w_acc_add(sum, load_first(b->x, at));
+    w_acc_add(sum, load_second(b->x, at));
 }
 
 struct backward {

@@ -37,8 +37,18 @@ static ALWAYS_INLINE wide load_lanes(const real *p, size_t lanes, real fill) {
     return lanes == LANES ? w_load(p) : w_load_tail(p, lanes, fill);
 }
 
-/* One step of `accumulate`: adds a vector, of `lanes` values from `offset`, to each of the sums. */
-typedef void accumulate_step(const void *context, size_t offset, size_t lanes, wide_acc *sums);
+/* Two vectors, of so many lanes each; of the second there may be none. */
+struct two {
+    size_t first, first_lanes, second, second_lanes;
+};
+
+static ALWAYS_INLINE wide load_first(const real *p, struct two at) { return load_lanes(p + at.first, at.first_lanes, 0); }
+static ALWAYS_INLINE wide load_second(const real *p, struct two at) {
+    return load_lanes(p + at.second, at.second_lanes, 0);
+}
+
+/* One step of `accumulate`: adds two vectors to each of the sums. What is not there is to count as 0. */
+typedef void accumulate_step(const void *context, struct two at, wide_acc *sums);
 
 enum { MOST_SUMS = 2 };
 
@@ -51,8 +61,12 @@ static ALWAYS_INLINE void accumulate_along(const struct block *b, accumulate_ste
     wide_acc sum[MOST_SUMS];
     size_t full = b->count / LANES, tail = b->count % LANES;
     for (size_t j = 0; j < count; j++) sum[j] = w_acc_zero();
-    for (size_t i = 0; i < full; i++) step(context, i * LANES, LANES, sum);
-    if (tail) step(context, full * LANES, tail, sum);
+    for (size_t i = 0; i + 2 <= full; i += 2)
+        step(context, (struct two){i * LANES, LANES, (i + 1) * LANES, LANES}, sum);
+    if (full % 2 == 1)
+        step(context, (struct two){(full - 1) * LANES, LANES, full * LANES, tail}, sum);
+    else if (tail)
+        step(context, (struct two){full * LANES, tail, 0, 0}, sum);
     for (size_t j = 0; j < count; j++) {
         w_acc_store(&sum[j], hi, lo);
         fold_sums(hi, lo, 1, LANES, sums[j]);
@@ -68,7 +82,10 @@ static ALWAYS_INLINE void accumulate_across(const struct block *b, accumulate_st
     for (size_t i = 0; i < used; i++) {
         wide_acc sum[MOST_SUMS];
         for (size_t j = 0; j < count; j++) sum[j] = w_acc_zero();
-        for (size_t k = i; k < classes; k += used) step(context, k * LANES, LANES, sum);
+        size_t k = i;
+        for (; k + used < classes; k += 2 * used)
+            step(context, (struct two){k * LANES, LANES, (k + used) * LANES, LANES}, sum);
+        if (k < classes) step(context, (struct two){k * LANES, LANES, 0, 0}, sum);
         for (size_t j = 0; j < count; j++) w_acc_store(&sum[j], hi[j] + i * LANES, lo[j] + i * LANES);
     }
     for (size_t j = 0; j < count; j++) fold_sums(hi[j], lo[j], LANES, used, sums[j]);

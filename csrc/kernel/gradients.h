@@ -24,26 +24,43 @@ struct below_maximum {
     wide maximum; /* times DISTANCE_UNIT */
 };
 
-static ALWAYS_INLINE wide below_at(const struct below_maximum *c, size_t offset, size_t lanes) {
+static ALWAYS_INLINE wide below_of(const struct below_maximum *c, wide f) {
     /* In a small unit, since M - f may overflow where a small y would bring it back. */
-    return w_fnma(load_lanes(c->b->x + offset, lanes, 0), w_set1(DISTANCE_UNIT), c->maximum);
+    return w_fnma(f, w_set1(DISTANCE_UNIT), c->maximum);
 }
 
-static ALWAYS_INLINE void total_step(const void *context, size_t offset, size_t lanes, wide_acc *sums) {
-    const struct below_maximum *c = context;
-    w_acc_add(&sums[0], load_lanes(c->b->y + offset, lanes, 0));
+static ALWAYS_INLINE void add_two(wide_acc *sum, wide a, wide b) {
+    w_acc_add(sum, a);
+    w_acc_add(sum, b);
 }
-static ALWAYS_INLINE void dense_step(const void *context, size_t offset, size_t lanes, wide_acc *sums) {
+/* y times below, twice. Nothing of that is negative: where a product's rounding is one like that of M - f, in float64,
+   one for two of them is enough. */
+static ALWAYS_INLINE void add_two_products(wide_acc *sum, wide y, wide below, wide y2, wide below2) {
+#if FSM_REAL_BITS == 32
+    w_acc_add_product(sum, y, below);
+    w_acc_add_product(sum, y2, below2);
+#else
+    w_acc_add(sum, w_fma(y2, below2, w_mul(y, below)));
+#endif
+}
+
+static ALWAYS_INLINE void total_step(const void *context, struct two at, wide_acc *sums) {
     const struct below_maximum *c = context;
-    const wide y = load_lanes(c->b->y + offset, lanes, 0);
-    w_acc_add(&sums[0], y);
-    w_acc_add_product(&sums[1], y, below_at(c, offset, lanes));
+    add_two(&sums[0], load_first(c->b->y, at), load_second(c->b->y, at));
+}
+static ALWAYS_INLINE void dense_step(const void *context, struct two at, wide_acc *sums) {
+    const struct below_maximum *c = context;
+    const wide y = load_first(c->b->y, at), below = below_of(c, load_first(c->b->x, at));
+    const wide y2 = load_second(c->b->y, at), below2 = below_of(c, load_second(c->b->x, at));
+    add_two(&sums[0], y, y2);
+    add_two_products(&sums[1], y, below, y2, below2);
 }
 /* Where nothing is wanted of a class at -inf, which counts as 0. */
-static ALWAYS_INLINE void below_step(const void *context, size_t offset, size_t lanes, wide_acc *sums) {
+static ALWAYS_INLINE void below_step(const void *context, struct two at, wide_acc *sums) {
     const struct below_maximum *c = context;
-    const wide y = load_lanes(c->b->y + offset, lanes, 0), zero = w_set1(0);
-    w_acc_add_product(&sums[0], y, w_if_equal(y, zero, zero, below_at(c, offset, lanes)));
+    const wide y = load_first(c->b->y, at), below = below_of(c, load_first(c->b->x, at));
+    const wide y2 = load_second(c->b->y, at), below2 = below_of(c, load_second(c->b->x, at)), zero = w_set1(0);
+    add_two_products(&sums[0], y, w_if_equal(y, zero, zero, below), y2, w_if_equal(y2, zero, zero, below2));
 }
 
 static ALWAYS_INLINE int all_finite(size_t rows, const double *values) {
@@ -66,12 +83,15 @@ static NEVER_INLINE void sum_dense(const struct fsm_job *restrict job, const str
 struct distances {
     const real *x;
     wide maximum; /* times DISTANCE_UNIT */
-    real fill;    /* a value at the maximum */
+    wide none;    /* values at the maximum, */
+    real fill;    /* and one, along the lanes */
 };
 
-static ALWAYS_INLINE void distance_step(const void *context, size_t offset, size_t lanes, wide_acc *sums) {
+static ALWAYS_INLINE void distance_step(const void *context, struct two at, wide_acc *sums) {
     const struct distances *c = context;
-    w_acc_add(&sums[0], w_fnma(load_lanes(c->x + offset, lanes, c->fill), w_set1(DISTANCE_UNIT), c->maximum));
+    const wide f = load_lanes(c->x + at.first, at.first_lanes, c->fill), unit = w_set1(DISTANCE_UNIT);
+    const wide f2 = at.second_lanes ? load_lanes(c->x + at.second, at.second_lanes, c->fill) : c->none;
+    w_acc_add(&sums[0], w_add(w_fnma(f, unit, c->maximum), w_fnma(f2, unit, c->maximum)));
 }
 
 /* Uniform targets s but for a label's own y: Y = (K - 1) s + y and sum y (M - f) = s sum (M - f) + (y - s) (M - f_t),
@@ -95,8 +115,8 @@ static NEVER_INLINE void uniform_sums(size_t rows, size_t classes, const struct 
 static NEVER_INLINE void sum_uniform(const struct fsm_job *restrict job, const struct block *restrict b,
                                      const struct peaks *restrict p, const struct targets *restrict t,
                                      const real *restrict f_label, struct dense_sums *restrict d) {
-    const wide unit = w_set1(DISTANCE_UNIT);
-    const struct distances c = {b->x, w_mul(row_values(b, p->maximum), unit), p->maximum[0]};
+    const wide maximum = row_values(b, p->maximum);
+    const struct distances c = {b->x, w_mul(maximum, w_set1(DISTANCE_UNIT)), maximum, p->maximum[0]};
     struct row_sums *const sums[] = {&d->below};
     if (job->want_loss)
         accumulate(b, distance_step, &c, 1, sums);

@@ -35,14 +35,16 @@ class Inputs(NamedTuple):
 
 
 @staged
-def product_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
-    g = load_lanes(c.g, offset, lanes, 0)
-    return acc_add_product(acc, g, load_lanes(c.output, offset, lanes, 0))
+def product_step(c: Any, offset: Int, lanes: Int, offset2: Int, lanes2: Int, acc: Any) -> Any:
+    for each in ((offset, lanes, 0), (offset2, lanes2, 0)):
+        acc = acc_add_product(acc, load_lanes(c.g, *each), load_lanes(c.output, *each))
+    return acc
 
 
 @staged
-def sum_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
-    return acc_add(acc, load_lanes(c.g, offset, lanes, 0))
+def sum_step(c: Any, offset: Int, lanes: Int, offset2: Int, lanes2: Int, acc: Any) -> Any:
+    acc = acc_add(acc, load_lanes(c.g, offset, lanes, 0))
+    return acc_add(acc, load_lanes(c.g, offset2, lanes2, 0))
 
 
 # --- softmax ---------------------------------------------------------------------------------

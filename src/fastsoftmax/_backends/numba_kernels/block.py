@@ -90,8 +90,11 @@ def accumulate_across(b: Any, partial: Any, step: Callable[..., Any], context: A
     used = 1 if b.classes <= SHORT_ROW * lanes else lanes
     for i in range(used):
         acc = acc_zero(partial.big)
-        for k in range(i, b.classes, used):
-            acc = step(context, k * lanes, lanes, acc)
+        for k in range(i, b.classes - used, 2 * used):
+            acc = step(context, k * lanes, lanes, (k + used) * lanes, lanes, acc)
+        if (b.classes - i + used - 1) // used % 2 == 1:
+            k = (b.classes - i - 1) // used * used + i
+            acc = step(context, k * lanes, lanes, 0, 0, acc)
         set_partial(partial, i * lanes, acc)
     return fold_rows(partial.big, partial.hi, partial.lo, used)
 
@@ -100,8 +103,8 @@ def accumulate_across(b: Any, partial: Any, step: Callable[..., Any], context: A
 def accumulate(b: Any, partial: Any, step: Callable[..., Any], context: Any) -> Any:
     """Sums over the classes, as row values.
 
-    step(context, offset, lanes, acc) adds a vector, of `lanes` values from `offset`, to the
-    accumulator and returns it.
+    step(context, offset, lanes, offset2, lanes2, acc) adds two vectors, of `lanes` values from
+    `offset` and so on, to the accumulator and returns it. Of the second there may be none.
     """
     if b.across:
         return accumulate_across(b, partial, step, context)
@@ -109,10 +112,12 @@ def accumulate(b: Any, partial: Any, step: Callable[..., Any], context: Any) -> 
     acc = acc_zero(partial.big)
     full = b.length // lanes
     tail = b.length % lanes
-    for i in range(full):
-        acc = step(context, i * lanes, lanes, acc)
-    if tail > 0:
-        acc = step(context, full * lanes, tail, acc)
+    for i in range(0, full - 1, 2):
+        acc = step(context, i * lanes, lanes, (i + 1) * lanes, lanes, acc)
+    if full % 2 == 1:
+        acc = step(context, (full - 1) * lanes, lanes, full * lanes, tail, acc)
+    elif tail > 0:
+        acc = step(context, full * lanes, tail, 0, 0, acc)
     return fold_acc(acc)
 
 

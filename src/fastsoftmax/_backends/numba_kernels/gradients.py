@@ -31,7 +31,7 @@ from .rows import (
     times_factor,
     wide_factors,
 )
-from .staging import Int, Number, Pointer, Wide, staged
+from .staging import Int, Pointer, Wide, staged
 from .sums import (
     Sum,
     acc_add,
@@ -46,7 +46,18 @@ from .sums import (
     sum_zero,
 )
 from .targets import blank_ignored, is_dense, read_targets, uniform_targets
-from .words import absolute, first_lane, fma, is_finite, select, splat, to_float64, to_real
+from .words import (
+    absolute,
+    fma,
+    iota,
+    is_double,
+    is_finite,
+    select,
+    splat,
+    splat_index,
+    to_float64,
+    to_real,
+)
 
 __all__ = ["find_gradients", "work_rows", "write_gradient"]
 
@@ -63,17 +74,29 @@ class BelowMaximum(NamedTuple):
 
 
 @staged
-def total_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
-    return acc_add(acc, load_lanes(c.y, offset, lanes, 0))
+def total_step(c: Any, offset: Int, lanes: Int, offset2: Int, lanes2: Int, acc: Any) -> Any:
+    acc = acc_add(acc, load_lanes(c.y, offset, lanes, 0))
+    return acc_add(acc, load_lanes(c.y, offset2, lanes2, 0))
 
 
-@staged
-def below_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
+def below_at(c: Any, offset: Int, lanes: Int) -> tuple[Wide, Wide]:
+    """y and M - f."""
     y, f = load_lanes(c.y, offset, lanes, 0), load_lanes(c.x, offset, lanes, 0)
     # In a small unit, since M - f may overflow where a small y would bring it back.
     below = fma(-f, distance_unit(f), c.maximum)
     # Nothing of a class at -inf counts as 0.
-    return acc_add_product(acc, y, select(y == 0, 0, below))
+    return y, select(y == 0, 0, below)
+
+
+@staged
+def below_step(c: Any, offset: Int, lanes: Int, offset2: Int, lanes2: Int, acc: Any) -> Any:
+    y, below = below_at(c, offset, lanes)
+    y2, below2 = below_at(c, offset2, lanes2)
+    if is_double(y):
+        # Nothing of the sum is negative: where a product's rounding is one like that of M - f, one
+        # for two of them is enough.
+        return acc_add(acc, fma(y2, below2, y * below))
+    return acc_add_product(acc_add_product(acc, y, below), y2, below2)
 
 
 @staged
@@ -100,18 +123,22 @@ def sum_dense(job: Any, b: Any, s: Any, x: Pointer, y: Pointer, m: Wide) -> Any:
 class Distances(NamedTuple):
     x: Pointer
     maximum: Wide  # times distance_unit
-    fill: Number  # a value at the maximum
+    values: Wide  # at the maximum
 
 
 @staged
-def distance_step(c: Any, offset: Int, lanes: Int, acc: Any) -> Any:
-    f = load_lanes(c.x, offset, lanes, c.fill)
-    return acc_add(acc, fma(-f, distance_unit(f), c.maximum))
+def distance_step(c: Any, offset: Int, lanes: Int, offset2: Int, lanes2: Int, acc: Any) -> Any:
+    def distance(at: Int, present: Int) -> Wide:
+        is_there = iota(c.values) < splat_index(c.values, present)
+        f = select(is_there, load_lanes(c.x, at, present, 0), c.values)
+        return fma(-f, distance_unit(f), c.maximum)
+
+    return acc_add(acc, distance(offset, lanes) + distance(offset2, lanes2))
 
 
 @staged
 def distances_of(x: Pointer, m: Wide) -> Distances:
-    return Distances(x, m * distance_unit(x), first_lane(m))
+    return Distances(x, m * distance_unit(x), m)
 
 
 @staged

@@ -127,5 +127,5 @@ def largest_real(like: Any) -> float:
 
 @staged
 def distance_unit(like: Any) -> float:
-    """In it, distances below the maximum have room, and so has the splitting of their products."""
-    return 2.0**-1 if bits_of(like) == 32 else 2.0**-64
+    """In it, the sum of two distances from the maximum has room, and so has splitting products."""
+    return 2.0**-2 if bits_of(like) == 32 else 2.0**-64
