@@ -42,7 +42,9 @@ struct two {
     size_t first, first_lanes, second, second_lanes;
 };
 
-static ALWAYS_INLINE wide load_first(const real *p, struct two at) { return load_lanes(p + at.first, at.first_lanes, 0); }
+static ALWAYS_INLINE wide load_first(const real *p, struct two at) {
+    return load_lanes(p + at.first, at.first_lanes, 0);
+}
 static ALWAYS_INLINE wide load_second(const real *p, struct two at) {
     return load_lanes(p + at.second, at.second_lanes, 0);
 }
@@ -73,8 +75,8 @@ static ALWAYS_INLINE void accumulate_along(const struct block *b, accumulate_ste
     }
 }
 
-/* Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes, but for short rows, which are never
-   there and have one sum. */
+/* Class k goes to partial sum k mod LANES, as it goes to that lane along the lanes, but for short rows, which are
+   never there and have one sum. */
 static ALWAYS_INLINE void accumulate_across(const struct block *b, accumulate_step *step, const void *context,
                                             size_t count, struct row_sums *const *sums) {
     double hi[MOST_SUMS][LANES * LANES], lo[MOST_SUMS][LANES * LANES];

@@ -33,8 +33,8 @@ static ALWAYS_INLINE void add_two(wide_acc *sum, wide a, wide b) {
     w_acc_add(sum, a);
     w_acc_add(sum, b);
 }
-/* y times below, twice. Nothing of that is negative: where a product's rounding is one like that of M - f, in float64,
-   one for two of them is enough. */
+/* y times below, twice. Nothing of that is negative: where a product's rounding is one like that of M - f, in
+   float64, one for two of them is enough. */
 static ALWAYS_INLINE void add_two_products(wide_acc *sum, wide y, wide below, wide y2, wide below2) {
 #if FSM_REAL_BITS == 32
     w_acc_add_product(sum, y, below);
@@ -243,8 +243,7 @@ static ALWAYS_INLINE void end_rows(const struct fsm_job *job, const struct block
     if (!want_gradient) return;
     exponentials_of(b, &p->shift, f_label, &e_label);
     if (t->any_dense) {
-        for (size_t i = 0; i < b->lanes; i++)
-            y_peak[i] = t->uniform ? (p->at[i] == t->label[i] ? t->own : t->other) : b->y[p->at[i] * b->lanes + i];
+        for (size_t i = 0; i < b->lanes; i++) y_peak[i] = target_at(b, t, i, p->at[i]);
         mixed_gradients(job->divisor, b->lanes, p, t, &e_label, d, y_peak, r);
     } else {
         label_gradients(job->divisor, b->lanes, p, t, &e_label, r);

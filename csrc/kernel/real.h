@@ -48,7 +48,7 @@ enum {
 /* Products with factors are made so many times larger, so that no part of a small one is subnormal. */
 #define PRODUCT_SCALE 0x1p32f
 #define UNSCALED_FACTOR 0x1p28 /* but for factors so large that none of their products is small */
-#define DISTANCE_UNIT 0x1p-2f /* the sum of two distances is in range */
+#define DISTANCE_UNIT 0x1p-2f  /* the sum of two distances is in range */
 #else
 typedef double real;
 typedef int64_t real_bits;

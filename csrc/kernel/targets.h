@@ -148,6 +148,12 @@ static NEVER_INLINE void smooth_labels(const struct fsm_job *job, const struct b
         if (t->kind[i] == TARGET_DENSE) s->y[t->label[i] * b->lanes + i] = effective_target(job, s, t->label[i], 1);
 }
 
+/* y of one class, in a dense row. */
+static ALWAYS_INLINE real target_at(const struct block *b, const struct targets *t, size_t row, size_t k) {
+    if (!t->uniform) return b->y[k * b->lanes + row];
+    return k == t->label[row] ? t->own : t->other;
+}
+
 /* Reads the block's targets; b->y becomes the rows y where any is dense, unless they are uniform and only the mean
    gradient would read them. */
 static ALWAYS_INLINE void read_targets(const struct fsm_job *job, struct block *b, const struct scratch *s,
