@@ -79,8 +79,8 @@ __all__ = [
     "sum_rest",
     "take_powers",
     "times_factor",
-    "wide_factors",
     "whole_of",
+    "wide_factors",
 ]
 
 
