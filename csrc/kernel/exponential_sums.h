@@ -113,7 +113,22 @@ static NEVER_INLINE void sum_parts_across(const struct exponentials *context, si
     }
 }
 
+/* Short rows, which never lie along the lanes, have one sum. */
+static NEVER_INLINE void sum_short_across(const struct exponentials *context, struct row_sums *restrict sums) {
+    const struct exponentials c = *context;
+    struct grid_sum sum = {c.shift.grid, w_set1(0)};
+    real big[LANES], small[LANES];
+    for (size_t k = 0; k < c.classes; k++) add_vector(&c, k, LANES, c.skips, &sum);
+    w_store(big, w_sub(sum.big, c.shift.grid));
+    w_store(small, sum.small);
+    for (size_t i = 0; i < LANES; i++) set_row_sum(sums, i, sum_of(big[i], small[i]));
+}
+
 static ALWAYS_INLINE void sum_across(const struct exponentials *c, struct row_sums *sums) {
+    if (c->classes <= SHORT_ROW) {
+        sum_short_across(c, sums);
+        return;
+    }
     sum_parts_across(c, 0, sums);
     for (size_t first = FSM_PART; first < c->classes; first += FSM_PART) {
         struct row_sums more;

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import NO_VECTOR
+from .block import NO_VECTOR, SHORT_ROW
 from .compilation import jitted
 from .exponential import shifted_exp
 from .memory import load, load_lanes, store, store_lanes
@@ -182,17 +182,19 @@ def sum_parts_across(
 ) -> Any:
     """Of the rows' parts that start at class `first`.
 
-    Class k goes to lane sum k mod LANES, as it goes to that lane along the lanes.
+    Class k goes to lane sum k mod LANES, as it goes to that lane along the lanes. Short rows, which
+    are never there, have one sum.
     """
     lanes = lanes_of(c.x)
+    apart = 1 if b.classes <= SHORT_ROW * lanes else lanes
     last = min(first + PART, b.classes)
     total = sum_zero(c.x)
     for begin in range(first, last, segment(c.x)):
         end = min(begin + segment(c.x), last)
-        used = min(end - begin, lanes)
+        used = min(end - begin, apart)
         for i in range(used):
             part = grid_sum(c)
-            for k in range(begin + i, end, lanes):
+            for k in range(begin + i, end, apart):
                 part = step(c, k, lanes, special, part)
             set_part(partial, i * lanes, c, part)
         total = fold_across(partial, used, total)
