@@ -26,9 +26,9 @@ void fsm_threads_setup(void) {}
 
 #include "affinity.h"
 
-/* A thread looks so many times for something to do, for some tens of microseconds, before it sleeps: waking it takes
-   as long. Where calls follow each other within so many nanoseconds, it pays to have it awake for the next one. */
-enum { SPINS = 3000, JUST_BEFORE = 50000 };
+/* In nanoseconds: a thread looks for something to do for so long before it sleeps, as waking it takes some tens of
+   microseconds, and where calls follow each other so closely it pays to have it awake for the next one. */
+enum { LOOKING = 200000, JUST_BEFORE = 100000 };
 
 enum { MOST_WORKERS = 255 };
 
@@ -66,19 +66,29 @@ static void pause_briefly(void) {
 #endif
 }
 
-static void spin_while_equal(atomic_size_t *value, size_t unwanted) {
-    for (int i = 0; i < SPINS && atomic_load_explicit(value, memory_order_relaxed) == unwanted; i++) pause_briefly();
+static int64_t nanoseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void spin_until_zero(atomic_size_t *value) {
-    for (int i = 0; i < SPINS && atomic_load_explicit(value, memory_order_relaxed) != 0; i++) pause_briefly();
+/* While whether the value is `other` is as said, but not forever. */
+static void look_while(atomic_size_t *value, int is, size_t other) {
+    enum { BETWEEN = 64 }; /* looks to one at the clock */
+    const int64_t end = nanoseconds() + LOOKING;
+    do {
+        for (int i = 0; i < BETWEEN; i++) {
+            if ((atomic_load_explicit(value, memory_order_relaxed) == other) != is) return;
+            pause_briefly();
+        }
+    } while (nanoseconds() < end);
 }
 
 /* Looks for the next call for a while. Where a system wakes a thread on the CPU of the one that calls it, it would
    wait there until that one has done all the work: so it is kept off that CPU while it sleeps. */
 static void look_for_work(size_t seen) {
     atomic_fetch_add_explicit(&pool.looking, 1, memory_order_relaxed);
-    spin_while_equal(&pool.generation, seen);
+    look_while(&pool.generation, 1, seen);
     atomic_fetch_sub_explicit(&pool.looking, 1, memory_order_relaxed);
     if (pool.generation == seen) fsm_keep_off(pool.caller_cpu);
 }
@@ -148,17 +158,11 @@ void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
     pthread_mutex_lock(&pool.mutex);
     pool.open = 0; /* a worker that wakes up only now finds nothing left */
     pthread_mutex_unlock(&pool.mutex);
-    spin_until_zero(&pool.joined);
+    look_while(&pool.joined, 0, 0);
     pthread_mutex_lock(&pool.mutex);
     while (pool.joined > 0) pthread_cond_wait(&pool.work_is_done, &pool.mutex);
     pthread_mutex_unlock(&pool.mutex);
     atomic_flag_clear(&pool_is_taken);
-}
-
-static int64_t nanoseconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static _Atomic int64_t last_end;
