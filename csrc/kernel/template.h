@@ -19,7 +19,11 @@
 #include "exponential.h"
 #include "block.h"
 #include "exponential_sums.h"
+#include "views.h"
+#include "turn.h"
+#include "columns.h"
 #include "pack.h"
+#include "walk.h"
 #include "rows.h"
 /* A kernel is compiled for each of the two ways through a block by itself. */
 #define KERNEL(name)                                                                                                 \
