@@ -99,6 +99,55 @@ EMULATED simde__m256 emulated_extractf32x8_ps(simde__m512 a, int half) {
     return result;
 }
 
+/* Groups of 128 bits, the lower two from a and the others from b. */
+#define EMULATED_GROUPS(name, vector)                                                                                \
+    EMULATED vector emulated_##name(vector a, vector b, int which) {                                                 \
+        vector result;                                                                                               \
+        for (int i = 0; i < 4; i++)                                                                                  \
+            memcpy((char *)&result + 16 * i, (const char *)(i < 2 ? &a : &b) + 16 * (which >> 2 * i & 3), 16);       \
+        return result;                                                                                               \
+    }
+EMULATED_GROUPS(shuffle_f32x4, simde__m512)
+EMULATED_GROUPS(shuffle_f64x2, simde__m512d)
+
+/* Lanes within their groups of 128 bits. */
+EMULATED simde__m512 emulated_permute_ps(simde__m512 a, int which) {
+    float x[16], y[16];
+    memcpy(x, &a, sizeof x);
+    for (int i = 0; i < 16; i++) y[i] = x[i / 4 * 4 + (which >> 2 * (i % 4) & 3)];
+    memcpy(&a, y, sizeof y);
+    return a;
+}
+EMULATED simde__m512d emulated_permute_pd(simde__m512d a, int which) {
+    double x[8], y[8];
+    memcpy(x, &a, sizeof x);
+    for (int i = 0; i < 8; i++) y[i] = x[i / 2 * 2 + (which >> i & 1)];
+    memcpy(&a, y, sizeof y);
+    return a;
+}
+EMULATED float emulated_first_ps(simde__m512 a) {
+    float first;
+    memcpy(&first, &a, sizeof first);
+    return first;
+}
+EMULATED double emulated_first_pd(simde__m512d a) {
+    double first;
+    memcpy(&first, &a, sizeof first);
+    return first;
+}
+#undef _mm512_shuffle_f32x4
+#undef _mm512_shuffle_f64x2
+#undef _mm512_permute_ps
+#undef _mm512_permute_pd
+#undef _mm512_cvtss_f32
+#undef _mm512_cvtsd_f64
+#define _mm512_shuffle_f32x4 emulated_shuffle_f32x4
+#define _mm512_shuffle_f64x2 emulated_shuffle_f64x2
+#define _mm512_permute_ps emulated_permute_ps
+#define _mm512_permute_pd emulated_permute_pd
+#define _mm512_cvtss_f32 emulated_first_ps
+#define _mm512_cvtsd_f64 emulated_first_pd
+
 #define __mmask8 simde__mmask8
 #define __mmask16 simde__mmask16
 #undef _mm512_fmadd_ps
