@@ -60,6 +60,9 @@ struct fsm_job {
     struct fsm_loss *chunk_loss; /* one a chunk */
 };
 
+/* The parts of a row. */
+static inline size_t fsm_count_parts(size_t classes) { return (classes + FSM_PART - 1) / FSM_PART; }
+
 /* The length of a mean gradient's sums in memory: whole vectors. */
 static inline size_t fsm_mean_pitch(size_t classes) { return (classes + 15) / 16 * 16; }
 

@@ -105,7 +105,7 @@ static void do_rows(const struct fsm_long_rows *rows, const struct fsm_range *ra
     struct step step;
     step.rows = rows;
     step.range = range;
-    step.parts = (job->classes + FSM_PART - 1) / FSM_PART;
+    step.parts = fsm_count_parts(job->classes);
     step.shares = smaller(rows->threads, MOST_SHARES);
     kernels->open(job, rows->operation, *range, most, rows->memory);
     do_step(&step, kernels->find_tops);

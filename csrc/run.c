@@ -150,8 +150,7 @@ static void do_all(struct run *run, double *loss, double *mean_grad) {
     if (loss) *loss = total_loss(job, run->chunks);
     if (mean_grad) {
         struct rounding rounding = {run, mean_grad};
-        const size_t parts = (job->classes + FSM_PART - 1) / FSM_PART;
-        fsm_parallel(round_part, &rounding, parts, run->shares_rows ? run->threads : 1);
+        fsm_parallel(round_part, &rounding, fsm_count_parts(job->classes), run->shares_rows ? run->threads : 1);
     }
 }
 

@@ -37,8 +37,6 @@ struct long_rows {
     struct mean_sums mean;
 };
 
-static inline size_t count_parts(const struct fsm_job *job) { return (job->classes + FSM_PART - 1) / FSM_PART; }
-
 /* The sizes of the pieces. */
 struct long_layout {
     size_t all, rows, parts, blank, exponentials;
@@ -47,8 +45,8 @@ struct long_layout {
 static inline struct long_layout long_layout(const struct fsm_job *job, size_t rows) {
     const size_t row_bytes = row_pitch(job->classes) * sizeof(real);
     return (struct long_layout){in_lines(sizeof(struct long_rows)), in_lines(rows * sizeof(struct long_row)),
-                                in_lines(rows * count_parts(job) * sizeof(struct part_sums)), FSM_PART * sizeof(real),
-                                job->want_mean_grad ? rows * in_lines(row_bytes) : 0};
+                                in_lines(rows * fsm_count_parts(job->classes) * sizeof(struct part_sums)),
+                                FSM_PART * sizeof(real), job->want_mean_grad ? rows * in_lines(row_bytes) : 0};
 }
 
 static size_t FSM_NAME(long_rows_size)(const struct fsm_job *job, size_t rows) {
@@ -94,7 +92,7 @@ static void FSM_NAME(open_long_rows)(const struct fsm_job *job, enum fsm_operati
     char *rows = (char *)memory + n.all;
     all->operation = operation;
     all->rows = range.end - range.begin;
-    all->parts = count_parts(job);
+    all->parts = fsm_count_parts(job->classes);
     all->keeps_exponentials = operation == FSM_OPERATION_softmax ||
                               (operation == FSM_OPERATION_cross_entropy && (job->out.data || job->want_mean_grad));
     all->opens_mean = range.begin % job->chunk_samples == 0;
