@@ -20,12 +20,13 @@ struct block {
     size_t slot;   /* number of the block in its group, of which the `slots` first share their walks through memory */
     size_t slots;
     int across;
+    const real *later; /* memory that is written only at the end: fetched while there is much to compute; or NULL */
 };
 
 /* Member by member: a copy by vectors would wait for each of the members to reach the cache. */
 static ALWAYS_INLINE struct block copy_of(const struct block *b) {
-    return (struct block){b->x,     b->y,      b->e,     b->classes, b->count, b->rows,
-                          b->lanes, b->sample, b->first, b->slot,    b->slots, b->across};
+    return (struct block){b->x,      b->y,     b->e,    b->classes, b->count,  b->rows, b->lanes,
+                          b->sample, b->first, b->slot, b->slots,   b->across, b->later};
 }
 
 /* One value a row: each lane's own, or the same in all. */

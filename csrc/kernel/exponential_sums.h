@@ -14,7 +14,8 @@ _Static_assert(FSM_PART % SEGMENT == 0, "a part is whole segments");
 
 struct exponentials {
     const real *x;
-    real *e; /* where they are stored, or NULL */
+    real *e;           /* where they are stored, or NULL */
+    const real *later; /* as in the block */
     size_t classes;
     struct shifts shift;
     int skips;
@@ -39,6 +40,7 @@ static ALWAYS_INLINE void add_vector(const struct exponentials *c, size_t vector
     struct exponential e = shifted_exp(x, &c->shift);
     if (c->e != NULL && lanes == LANES) w_store(c->e + offset, e.e);
     if (c->e != NULL && lanes != LANES) w_store_tail(c->e + offset, lanes, e.e);
+    if (c->e == NULL && c->later != NULL) prefetch_to_write(c->later + offset);
     add_exponential(sum, &e);
 }
 
@@ -149,7 +151,7 @@ static inline wide skip_lanes(const struct block *b, const size_t *at) {
    go to b->e where `store` says so, with 0 for a class that is left out. */
 static ALWAYS_INLINE void sum_exponentials(const struct block *b, const struct shifts *shift, const size_t *skip,
                                            int store, struct row_sums *sums) {
-    struct exponentials c = {b->x, store ? b->e : NULL, b->classes, *shift, skip != NULL, w_index(-1)};
+    struct exponentials c = {b->x, store ? b->e : NULL, b->later, b->classes, *shift, skip != NULL, w_index(-1)};
     if (skip != NULL) c.skip = skip_lanes(b, skip);
     if (b->across)
         sum_across(&c, sums);

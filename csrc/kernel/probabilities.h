@@ -81,6 +81,7 @@ static ALWAYS_INLINE void log_softmax_blocks(const struct fsm_job *job, struct f
         real log_rest[LANES];
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         b.e = open_output(job, &job->out, &b, s.e);
+        if (!across && b.e != s.e) b.later = b.e;
         find_peaks(&b, &peaks);
         sum_rest(&b, &peaks, 0);
         for (size_t i = 0; i < b.lanes; i++) log_rest[i] = (real)log_of_rest(&peaks, i);
