@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from bench.figures.document import fill, keys
 from bench.figures.judging import Comparison, Record, Target, contenders, fastest
 from bench.figures.lines import LINES, verdicts
-from bench.figures.machine import noise_text
+from bench.figures.machine import SHARES, noise_text
+from bench.figures.measuring import Noise
 from bench.figures.memory import COPIES, READS, copies, reads, split
 from bench.figures.tables import compact, full, summary
 
@@ -125,14 +127,36 @@ def test_tables() -> None:
 
 
 def test_noise() -> None:
-    """Two threads that are together no faster than one: another process is there."""
-    quiet = {"exp": [2.0, 2.0, 2.2], "exp, split": [1.0, 1.0, 1.1]}
+    """Threads that do not have their CPUs all the time: another process is there."""
+    quiet = {"exp": [2.0, 2.0, 2.2], "exp, split": [1.0, 1.0, 1.1], SHARES: [1.0, 0.99, 0.5]}
     text = noise_text({"2": quiet})
     assert "2 threads, from 3 repeats" in text
     assert "`exp` ±2.5%, at worst +10%" in text
     assert "together were 2.00 times as fast as one." in text
     assert "do not count" not in text
-    assert "do not count" in noise_text({"2": {**quiet, "exp, split": [2.0, 2.0, 2.0]}})
+    assert "had its CPU for 99% of the time" in text
+    assert "do not count" in noise_text({"2": {**quiet, SHARES: [0.6, 0.5, 1.0]}})
+
+
+def test_noise_of_another_process() -> None:
+    """A thread that shares its CPU with a busy process has about half of it."""
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("needs a process that can be kept to a CPU")
+    before = os.sched_getaffinity(0)
+    cpu = min(before)
+    spin = f"import os; os.sched_setaffinity(0, {{{cpu}}}); print(flush=True)\nwhile True: pass"
+    os.sched_setaffinity(0, {cpu})
+    other = subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout is not None
+        other.stdout.readline()
+        noise = Noise(1)
+        noise.listen()
+    finally:
+        other.kill()
+        other.communicate()
+        os.sched_setaffinity(0, before)
+    assert noise.shares[0] < 0.9
 
 
 def test_places_of_a_document() -> None:

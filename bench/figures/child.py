@@ -27,6 +27,7 @@ def main() -> None:
 
 def _measure(request: dict[str, Any], answers: TextIO) -> None:
     from .lines import LINES
+    from .machine import SHARES
     from .measuring import Effort, Noise, measure_line
 
     def answer(kind: str, content: Any) -> None:
@@ -44,7 +45,7 @@ def _measure(request: dict[str, Any], answers: TextIO) -> None:
         ):
             answer("record", record.to_json())
             noise.listen()
-    answer("noise", noise.times)
+    answer("noise", {**noise.times, SHARES: noise.shares})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,11 @@ from bench.cases import all_threads
 from bench.peers import PEERS
 from fastsoftmax._cli.timing import Spread, ratio
 
-__all__ = ["describe", "noise_text", "text"]
+__all__ = ["SHARES", "describe", "noise_text", "text"]
+
+#: The name, among the series of the noise, of the least share of a CPU that a thread had.
+SHARES = "shares"
+_MOST = 0.95
 
 
 def describe() -> dict[str, Any]:
@@ -56,6 +60,8 @@ def noise_text(noise: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
 def _noise_of(threads: int, series: Mapping[str, Sequence[float]]) -> str:
     parts, count = [], 0
     for name, times in series.items():
+        if name == SHARES:
+            continue
         values, count = np.array(times), len(times)
         slowest = 100 * (values.max() / np.median(values) - 1)
         parts.append(f"`{name}` ±{Spread.of(values).percent:.1f}%, at worst +{slowest:.0f}%")
@@ -66,8 +72,11 @@ def _noise_of(threads: int, series: Mapping[str, Sequence[float]]) -> str:
     if "exp, split" in series:
         gain = ratio(np.array(series["exp"]), np.array(series["exp, split"]))
         sentence += f" All threads together were {gain.median:.2f} times as fast as one."
-        if gain.median < 0.75 * threads:
-            sentence += " **Other processes had some of the CPUs: these figures do not count.**"
+    if SHARES in series:
+        share = float(np.median(series[SHARES]))
+        sentence += f" A thread at work had its CPU for {100 * share:.0f}% of the time."
+        if share < _MOST:
+            sentence += " **Other processes had the rest: these figures do not count.**"
     return sentence
 
 

@@ -39,26 +39,34 @@ class Effort:
 class Noise:
     """The same few measurements all along the run; their spread is the machine's.
 
-    On several threads one of them is made by all together. Unless that is about so many times
-    as fast, another process has one of the CPUs, and the times say nothing.
+    One of them is made by all threads together, each of which notes the share of the time that
+    it had a CPU for. Where one had less than all, another process had the rest.
     """
 
     def __init__(self, threads: int) -> None:
-        # Long enough that handing half of it to another thread does not show.
         x = np.linspace(-10, 0, 1 << 23, dtype=np.float32)
         out = np.empty_like(x)
+        self._shares: list[float] = []
         self._calls: dict[str, Call] = {
-            "exp": lambda: np.exp(x, out=out),
+            "exp": lambda: self._exp(x, out),
             "copyto": copies(np.ones(1 << 24, np.float32), 1)["copyto"],
         }
         if threads > 1:
-            self._calls["exp, split"] = split(np.exp, (x, out), threads)
+            self._calls["exp, split"] = split(self._exp, (x, out), threads)
         self.times: dict[str, list[float]] = {name: [] for name in self._calls}
+        self.shares: list[float] = []
 
     def listen(self) -> None:
         """Measure once more."""
+        self._shares.clear()
         for name, times in measure(self._calls, 3).items():
             self.times[name].append(float(np.median(times)))
+        self.shares.append(min(self._shares))
+
+    def _exp(self, x: Array, out: Array) -> None:
+        begin, used = time.perf_counter(), time.thread_time()
+        np.exp(x, out=out)
+        self._shares.append((time.thread_time() - used) / (time.perf_counter() - begin))
 
 
 def measure_line(
