@@ -18,7 +18,10 @@ And the kernels, each on what stands above it:
     block           what a kernel works on at a time, along and across the lanes
     exponential_sums
                     sums of exponentials on a grid
-    pack            between arrays at any strides and blocks
+    views           how rows lie in the caller's arrays
+    turn, columns, pack
+                    between them and blocks
+    walk            one block after another
     rows            maxima, shifted exponentials and their sums, scaling
     probabilities   softmax, log_softmax, logsumexp
     backward        their vector-Jacobian products

@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import accumulate, row_maxima, row_values, take_first, transform
+from .block import accumulate, row_maxima, row_values, take_first
 from .compilation import Kernel, jitted
 from .exponential import find_shifts, shifted_exp
-from .job import CHUNKS, ArrayJob, array_type, goes_across, next_range, no_view, shape_of, view_of
+from .job import CHUNKS, ArrayJob, array_job, array_type, next_range, no_view
 from .memory import keep, load_lanes, store
-from .pack import close_output, next_block, open_output, open_view
+from .pack import close_job, close_output, finish, open_output, open_view
 from .real import power_factor
 from .rows import cut_scratch, factors_of, scratch_bytes, times_factor, wide_factors
 from .staging import Int, Pointer, Wide, staged
 from .sums import Sum, acc_add, acc_add_product, sum_times
+from .walk import most_slots, next_block, slot_scratch
 from .words import is_finite, select, to_float64, to_real
 
 __all__ = ["LOG_SOFTMAX_BACKWARD", "SOFTMAX_BACKWARD"]
@@ -24,9 +25,7 @@ __all__ = ["LOG_SOFTMAX_BACKWARD", "SOFTMAX_BACKWARD"]
 
 @staged
 def open_job(grad_output: Any, output: Any, out: Any) -> ArrayJob:
-    shape, view = shape_of(grad_output), view_of(grad_output)
-    across = goes_across(shape, view, ends_in_loss=False)
-    return ArrayJob(shape, across, view, view_of(output), view_of(out))
+    return array_job(grad_output, output, out, ends_in_loss=False, masked=False)
 
 
 class Inputs(NamedTuple):
@@ -72,16 +71,18 @@ def backward_of(g: Pointer, p: Pointer, total: Any) -> Backward:
 
 
 @jitted
-def softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
+def softmax_backward_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
     sample = begin
+    most = most_slots(job)
     while sample < end:
-        b = next_block(job.shape, s.x, job.across, sample, end)
+        b = next_block(job, begin, sample, end, most)
+        s = slot_scratch(scratch, b)
         g = open_view(job.shape, job.input, b, s.x, no_view(s), 0.0)
         p = open_view(job.shape, job.other, b, s.y, no_view(s), 0.0)
-        e = open_output(job.shape, job.out, b, s.e)
+        e = open_output(job, job.out, b, s.e)
         total = accumulate(b, s.partial, product_step, Inputs(g, p))
-        transform(b, softmax_backward_step, backward_of(g, p, total), e)
-        close_output(job.shape, job.out, b, e, no_view(s), 0.0)
+        finish(job, job.out, b, softmax_backward_step, backward_of(g, p, total), e)
+        close_output(job, job.out, b, s, e, no_view(s), 0.0)
         sample += b.rows
 
 
@@ -129,20 +130,22 @@ def unscaled(b: Any, s: Any, shift: Any, total: Any) -> Any:
 
 
 @jitted
-def log_softmax_backward_rows(job: Any, begin: int, end: int, s: Any) -> None:
+def log_softmax_backward_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
     sample = begin
+    most = most_slots(job)
     while sample < end:
-        b = next_block(job.shape, s.x, job.across, sample, end)
+        b = next_block(job, begin, sample, end, most)
+        s = slot_scratch(scratch, b)
         output = open_view(job.shape, job.other, b, s.y, no_view(s), 0.0)
         g = open_view(job.shape, job.input, b, s.x, no_view(s), 0.0)
-        e = open_output(job.shape, job.out, b, s.e)
+        e = open_output(job, job.out, b, s.e)
         m = row_maxima(b, output, take_first).first
         shift = find_shifts(m, m)
         total = accumulate(b, s.partial, sum_step, Inputs(g, output))
         f = factors_of(s, unscaled(b, s, shift, total))
         c = LogBackward(g, output, shift, f.power, wide_factors(f))
-        transform(b, log_softmax_backward_step, c, e)
-        close_output(job.shape, job.out, b, e, no_view(s), 0.0)
+        finish(job, job.out, b, log_softmax_backward_step, c, e)
+        close_output(job, job.out, b, s, e, no_view(s), 0.0)
         sample += b.rows
 
 
@@ -157,6 +160,7 @@ def softmax_backward(grad_output: Any, output: Any, out: Any, chunk: int, next_c
     while begin < end:
         softmax_backward_rows(job, begin, end, s)
         begin, end, _ = next_range(job, chunk, next_chunk)
+    close_job(job)
     keep(memory)
 
 
@@ -170,6 +174,7 @@ def log_softmax_backward(
     while begin < end:
         log_softmax_backward_rows(job, begin, end, s)
         begin, end, _ = next_range(job, chunk, next_chunk)
+    close_job(job)
     keep(memory)
 
 

@@ -14,9 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .compilation import jitted
-from .memory import load, load_as_many, load_lanes, store, store_lanes
+from .memory import (
+    CACHE_LINE,
+    address_in_line,
+    load,
+    load_as_many,
+    load_lanes,
+    store,
+    store_lanes,
+    stream,
+)
 from .numba_api import types
-from .real import lanes_of
+from .real import lanes_of, real_bytes
 from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import acc_zero, fold_acc, fold_rows
 from .words import (
@@ -42,6 +51,7 @@ __all__ = [
     "take_first",
     "take_two",
     "transform",
+    "transform_streaming",
 ]
 
 NO_VECTOR = 1 << 62
@@ -56,6 +66,8 @@ class Block(NamedTuple):
     rows: Int  # rows that exist: 1, or up to LANES
     lanes: Int  # rows there is room for: 1 or LANES
     sample: Int  # number of the first row's sample
+    slot: Int  # number of the block in its group, of which the first `slots`...
+    slots: Int  # ...share their walks through memory
 
 
 class Partial(NamedTuple):
@@ -131,6 +143,21 @@ def transform(b: Any, step: Callable[..., Any], context: Any, out: Pointer) -> N
         store(out, i * lanes, step(context, i * lanes, lanes))
     if tail > 0:
         store_lanes(out, full * lanes, tail, step(context, full * lanes, tail))
+
+
+@jitted
+def transform_streaming(length: int, step: Callable[..., Any], context: Any, out: Pointer) -> None:
+    """The same to memory that is not to be read again soon: by whole lines, past the caches."""
+    lanes = lanes_of(out)
+    before = (-address_in_line(out)) % CACHE_LINE // real_bytes(out)
+    i = min(before, length)
+    if i > 0:
+        store_lanes(out, 0, i, step(context, 0, i))
+    while i + lanes <= length:
+        stream(out, i, step(context, i, lanes))
+        i += lanes
+    if i < length:
+        store_lanes(out, i, length - i, step(context, i, length - i))
 
 
 # --- the largest class -----------------------------------------------------------------------

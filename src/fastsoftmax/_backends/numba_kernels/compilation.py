@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from .numba_api import codegen_target, is_jit_disabled, njit, types, versions
 
-__all__ = ["Kernel", "jitted"]
+__all__ = ["Kernel", "called", "jitted"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -25,6 +25,12 @@ def jitted(function: Function) -> Function:
     It becomes part of its caller: a call would send the vectors of a block's rows through memory.
     """
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+    return cast(Function, njit(error_model="numpy", **options)(function))
+
+
+def called(function: Function) -> Function:
+    """Decorate a function that kernels call as one of its own: from memory to memory."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return cast(Function, njit(error_model="numpy", **options)(function))
 
 

@@ -21,10 +21,11 @@ from .losses import add_losses, close_losses, no_losses
 from .mean import add_to_mean, close_mean, mean_row, merge_mean, open_mean
 from .memory import data, keep, offset, set_element_at, store
 from .numba_api import types
-from .pack import close_output, next_block, open_output, open_view
+from .pack import close_job, close_output, open_output, open_view
 from .rows import cut_scratch, scratch_bytes
 from .staging import Int, Wide, staged
 from .targets import prepare_targets
+from .walk import most_slots, next_block, slot_scratch
 
 __all__ = ["CROSS_ENTROPY"]
 
@@ -38,16 +39,18 @@ def store_losses(job: Any, b: Any, s: Any, loss: Wide) -> None:
 
 
 @jitted
-def cross_entropy_rows(job: Any, begin: int, end: int, s: Any, mean: Any) -> Any:
+def cross_entropy_rows(job: Any, begin: int, end: int, scratch: Any, mean: Any) -> Any:
     """The sum of the losses; of the gradients to `mean`."""
     want_gradient = job.out.exists or job.want_mean_grad
-    losses = no_losses(s.x)
+    losses = no_losses(scratch.x)
     waiting = 0
     sample = begin
+    most = most_slots(job)
     while sample < end:
-        b = next_block(job.shape, s.x, job.across, sample, end)
+        b = next_block(job, begin, sample, end, most)
+        s = slot_scratch(scratch, b)
         x = open_view(job.shape, job.input, b, s.x, no_view(s), 0.0)
-        e = open_output(job.shape, job.out, b, mean_row(b, s, waiting))
+        e = open_output(job, job.out, b, mean_row(b, s, waiting))
         w = work_rows(job, b, s, x, e, want_gradient)
         if job.want_loss:
             losses = add_losses(b, losses, w.loss)
@@ -58,11 +61,11 @@ def cross_entropy_rows(job: Any, begin: int, end: int, s: Any, mean: Any) -> Any
             if job.want_mean_grad:
                 g, waiting = add_to_mean(job, b, s, e, w.t, g, mean, waiting)
             if job.out.exists:
-                write_gradient(b, s, e, w.t, g)
-                close_output(job.shape, job.out, b, e, no_view(s), 0.0)
+                write_gradient(job, b, s, e, w.t, g)
+                close_output(job, job.out, b, s, e, no_view(s), 0.0)
         sample += b.rows
     if job.want_mean_grad:
-        close_mean(job, s, mean, waiting)
+        close_mean(job, scratch, mean, waiting)
     return close_losses(losses)
 
 
@@ -97,7 +100,7 @@ def cross_entropy(
         (has_ignore_index, ignore_index),
         (label_smoothing, divisor, 0),
         (want_loss, mean_sums.size != 0),
-        (losses, grad, grad),
+        (losses, grad),
     )
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
@@ -109,6 +112,7 @@ def cross_entropy(
         if job.want_mean_grad:
             merge_mean(job, s, mean, mean_sums, number, next_chunk)
         begin, end, number = next_range(job, chunk, next_chunk)
+    close_job(job)
     keep(memory)
 
 

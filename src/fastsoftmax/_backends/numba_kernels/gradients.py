@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .block import accumulate, row_values, transform
+from .block import accumulate, row_values
 from .compilation import jitted
 from .memory import load_lanes
 from .numba_api import types
+from .pack import finish
 from .real import distance_unit, room
 from .rows import (
     exponentials_of,
@@ -344,12 +345,13 @@ def find_gradients(job: Any, b: Any, s: Any, w: Any) -> Any:
 
 
 @jitted
-def write_gradient(b: Any, s: Any, e: Pointer, t: Any, g: Any) -> None:
+def write_gradient(job: Any, b: Any, s: Any, e: Pointer, t: Any, g: Any) -> None:
     """`e` from exponentials to the gradient."""
     f = g.factors
     if t.any_dense:
         take_powers(b, e, f)
-        transform(b, gradient_step, Gradient(e, t.y, wide_factors(f), g.target), e)
+        c = Gradient(e, t.y, wide_factors(f), g.target)
+        there = finish(job, job.out, b, gradient_step, c, e)
     else:
-        scale_rows(b, e, f)
-    put(b, s, g.at, g.apart, e)
+        there = scale_rows(job, b, e, f)
+    put(b, s, g.at, g.apart, there)

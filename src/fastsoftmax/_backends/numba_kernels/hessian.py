@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import row_values, transform
+from .block import row_values
 from .compilation import Kernel, jitted
 from .gradients import find_gradients, work_rows, write_gradient
 from .job import CHUNKS, array_type, next_range, no_view, open_target_job, target_types
 from .memory import keep, load_lanes
 from .numba_api import types
-from .pack import close_output, next_block, open_output, open_view
+from .pack import close_job, close_output, finish, open_output, open_view
 from .rows import (
     cut_scratch,
     factors_of,
@@ -27,6 +27,7 @@ from .rows import (
 from .staging import Int, Number, Pointer, Wide, staged
 from .sums import Sum, sum_value
 from .targets import is_dense, prepare_targets
+from .walk import most_slots, next_block, slot_scratch
 from .words import maximum, select, splat, to_real
 
 __all__ = ["GRAD_HESS", "HESSIANS"]
@@ -96,23 +97,24 @@ def write_hessian(job: Any, b: Any, s: Any, e: Pointer, w: Any, out: Pointer) ->
     least = 1e-16 if job.hessian == XGBOOST else 0.0
     h = hessian_rows(b, s, w, hessian_factor(job), least)
     c = hessian_of(e, factors_of(s, h.inverse), factors_of(s, h.share), least)
-    transform(b, hessian_step, c, out)
-    put(b, s, w.p.at, h.apart, out)
+    put(b, s, w.p.at, h.apart, finish(job, job.hess, b, hessian_step, c, out))
 
 
 @jitted
-def grad_hess_rows(job: Any, begin: int, end: int, s: Any) -> None:
+def grad_hess_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
     sample = begin
+    most = most_slots(job)
     while sample < end:
-        b = next_block(job.shape, s.x, job.across, sample, end)
+        b = next_block(job, begin, sample, end, most)
+        s = slot_scratch(scratch, b)
         x = open_view(job.shape, job.input, b, s.x, no_view(s), 0.0)
-        e = open_output(job.shape, job.out, b, s.e)
+        e = open_output(job, job.out, b, s.e)
         w = work_rows(job, b, s, x, e, True)
-        hess = open_output(job.shape, job.hess, b, s.x)  # the input is not read any more
+        hess = open_output(job, job.hess, b, s.x)  # the input is not read any more
         write_hessian(job, b, s, e, w, hess)
-        close_output(job.shape, job.hess, b, hess, no_view(s), 0.0)
-        write_gradient(b, s, e, w.t, find_gradients(job, b, s, w))
-        close_output(job.shape, job.out, b, e, no_view(s), 0.0)
+        close_output(job, job.hess, b, s, hess, no_view(s), 0.0)
+        write_gradient(job, b, s, e, w.t, find_gradients(job, b, s, w))
+        close_output(job, job.out, b, s, e, no_view(s), 0.0)
         sample += b.rows
 
 
@@ -144,6 +146,7 @@ def grad_hess(
     while begin < end:
         grad_hess_rows(job, begin, end, s)
         begin, end, _ = next_range(job, chunk, next_chunk)
+    close_job(job)
     keep(memory)
 
 

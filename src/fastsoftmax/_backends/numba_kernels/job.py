@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .block import SHORT_ROW
-from .memory import as_uint8, count_up, data, lengths_of, offset_bytes, size_of, strides_of
+from .memory import (
+    as_uint8,
+    count_up,
+    data,
+    is_in_memory,
+    lengths_of,
+    offset_bytes,
+    size_of,
+    strides_of,
+)
 from .numba_api import types
 from .real import lanes_of, real_bytes
 from .staging import Bool, Int, Number, Pointer, staged
@@ -17,6 +26,7 @@ __all__ = [
     "Shape",
     "TargetJob",
     "View",
+    "array_job",
     "array_type",
     "goes_across",
     "next_range",
@@ -30,6 +40,8 @@ __all__ = [
     "view_of",
 ]
 
+STREAMED = 1 << 22
+"""Elements of an output that is written past the caches."""
 MOST_ACROSS = 1 << 30
 """Classes that lanes of 32 bits can count."""
 
@@ -60,6 +72,8 @@ class ArrayJob(NamedTuple):
     input: Any
     other: Any  # the second input: a mask, or the output of a backward operation
     out: Any
+    results: Any  # a number a sample
+    streams: Bool  # whether the output is written past the caches
 
 
 class Labels(NamedTuple):
@@ -90,6 +104,7 @@ class TargetJob(NamedTuple):
     out: Any
     hess: Any
     hessian: Int
+    streams: Bool
 
 
 # --- views -----------------------------------------------------------------------------------
@@ -111,10 +126,37 @@ def vector_view(array: Any) -> View:
     return View(size_of(array) != 0, data(array), 0, 0, 0)
 
 
+def absent(view: Any) -> View:
+    """In place of a view like another that is not there."""
+    return View(view.exists.like(False), view.data, *(view.outer.like(0),) * 3)
+
+
 @staged
 def no_view(s: Any) -> View:
     """In place of a mask where an operation takes none."""
     return View(False, as_uint8(s.x), 0, 0, 0)
+
+
+def streams_to(shape: Any, view: Any, masked: Bool) -> Bool:
+    """Whether an output is written past the caches: large ones, if they are in memory yet."""
+    large = shape.outer * shape.inner * shape.classes >= STREAMED
+
+    def is_there() -> Bool:
+        middle = shape.outer // 2 * view.outer + shape.inner // 2 * view.inner
+        return is_in_memory(offset_bytes(view.data, middle + shape.classes // 2 * view.classes))
+
+    return choose(large & view.exists & ~masked, is_there, lambda: large.like(False))
+
+
+def array_job(
+    x: Any, other: Any, out: Any, ends_in_loss: bool, masked: Any, results: bool = False
+) -> ArrayJob:
+    """The job of an operation without targets; its output is rows, or `results`."""
+    shape, view = shape_of(x), view_of(x)
+    across = goes_across(shape, view, ends_in_loss=ends_in_loss)
+    rows = absent(view_of(out)) if results else view_of(out)
+    streams = streams_to(shape, rows, view.exists.like(masked))
+    return ArrayJob(shape, across, view, view_of(other), rows, view_of(out), streams)
 
 
 @staged
@@ -188,7 +230,8 @@ def open_target_job(inputs: Any, ignore: Any, numbers: Any, want: Any, outputs: 
     logits, labels32, labels64, probabilities, class_weight, sample_weight = inputs
     shape, view = shape_of(logits), view_of(logits)
     labels = Labels(view_of(labels32), view_of(labels64))
-    losses, out, hess = map(view_of, outputs)
+    losses, out, *more = map(view_of, outputs)
+    hess = more[0] if more else absent(out)
     return TargetJob(
         shape=shape,
         across=goes_across(shape, view, ends_in_loss=True),
@@ -208,4 +251,5 @@ def open_target_job(inputs: Any, ignore: Any, numbers: Any, want: Any, outputs: 
         losses=losses,
         out=out,
         hess=hess,
+        streams=streams_to(shape, out, view.exists.like(False)),
     )

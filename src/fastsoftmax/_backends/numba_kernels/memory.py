@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import mmap
+import sys
 from typing import Any
 
-from .numba_api import default_manager, ir, types
-from .staging import Int, Lanes, Number, Pointer, Value, Wide, llvm_type, staged
-from .words import call_llvm, iota, lanes_of, line_like, llvm_suffix, splat, splat_index
+from .numba_api import cgutils, default_manager, ir, types
+from .staging import Bool, Int, Lanes, Number, Pointer, Value, Wide, llvm_type, staged
+from .words import (
+    call_llvm,
+    iota,
+    is_x86,
+    joined_quarters,
+    lanes_of,
+    line_like,
+    llvm_suffix,
+    quarters_of,
+    splat,
+    splat_index,
+)
 
 __all__ = [
+    "CACHE_LINE",
+    "address_in_line",
     "aligned",
     "as_float64",
     "as_int64",
@@ -17,20 +32,28 @@ __all__ = [
     "count_up",
     "data",
     "element_at",
+    "end_streaming",
+    "is_in_memory",
     "keep",
     "lengths_of",
     "load",
     "load_as_many",
     "load_lanes",
+    "load_quarters",
     "load_some",
     "offset",
     "offset_bytes",
+    "prefetch",
+    "prefetch_far",
+    "prefetch_to_write",
     "read_once",
     "read_shared",
     "set_element_at",
     "size_of",
     "store",
     "store_lanes",
+    "store_quarters",
+    "stream",
     "strides_of",
     "write_shared",
 ]
@@ -69,11 +92,61 @@ def load(pointer: Pointer, index: Int) -> Wide:
     return load_as_many(pointer, pointer, index)
 
 
+def load_quarters(pointer: Pointer, distance: Int, count: int) -> Wide:
+    """A vector of four times `count` elements, each time so many bytes further."""
+    places = (offset_bytes(pointer, distance * i) for i in range(4))
+    return joined_quarters([load_some(place, 0, count) for place in places])
+
+
+def store_quarters(pointer: Pointer, distance: Int, value: Wide) -> None:
+    for i, quarter in enumerate(quarters_of(value)):
+        store(offset_bytes(pointer, distance * i), 0, quarter)
+
+
 @staged
 def store(pointer: Pointer, index: Int, value: Wide) -> None:
     """Put a vector to pointer[index]."""
     place = _vector_at(pointer, index, value.kind)
     pointer.builder.store(value.llvm, place, align=_alignment(pointer))
+
+
+@staged
+def stream(pointer: Pointer, index: Int, value: Wide) -> None:
+    """Put a vector to a whole line of memory, past the caches; see `end_streaming`."""
+    place, module = _vector_at(pointer, index, value.kind), pointer.builder.module
+    instruction = pointer.builder.store(value.llvm, place, align=CACHE_LINE)
+    instruction.set_metadata("nontemporal", module.add_metadata([INT32(1)]))
+
+
+@staged
+def end_streaming(like: Any) -> None:
+    """Let what was streamed be seen by others before what is written from now on."""
+    like.builder.fence("seq_cst")
+    if is_x86():
+        call_llvm(like, "x86.sse.sfence", ir.VoidType())
+
+
+def _prefetch(pointer: Pointer, distance: Int, writes: bool, nearness: int) -> None:
+    """Fetch a line, which need not exist, to one of the caches, of which 3 is the nearest."""
+    place = offset_bytes(as_uint8(pointer), distance).llvm
+    hints = INT32(int(writes)), INT32(nearness), INT32(1)
+    call_llvm(pointer, "prefetch.p0", ir.VoidType(), place, *hints)
+
+
+@staged
+def prefetch(pointer: Pointer, distance: Int) -> None:
+    _prefetch(pointer, distance, False, 3)
+
+
+@staged
+def prefetch_far(pointer: Pointer, distance: Int) -> None:
+    """Not to the nearest cache."""
+    _prefetch(pointer, distance, False, 2)
+
+
+@staged
+def prefetch_to_write(pointer: Pointer, distance: Int) -> None:
+    _prefetch(pointer, distance, True, 3)
 
 
 # LLVM makes plain instructions of these where `lanes` is known to be all.
@@ -132,6 +205,33 @@ def as_int64(pointer: Pointer) -> Pointer:
 @staged
 def offset_bytes(pointer: Pointer, distance: Int) -> Pointer:
     return as_like(offset(as_uint8(pointer), distance), pointer)
+
+
+@staged
+def address_in_line(pointer: Pointer) -> Int:
+    """How many bytes after the begin of its cache line a pointer points."""
+    builder, size = pointer.builder, llvm_type(types.intp)
+    address = builder.ptrtoint(pointer.llvm, size)
+    return pointer.new(builder.and_(address, size(CACHE_LINE - 1)), types.intp)
+
+
+def is_in_memory(pointer: Pointer) -> Bool:
+    """Whether the page exists yet; that it does, where the system does not say.
+
+    A page that does not is made when it is written to, and then is in the caches.
+    """
+    builder, size = pointer.builder, llvm_type(types.intp)
+    if not sys.platform.startswith("linux"):
+        return pointer.new(ir.Constant(llvm_type(types.boolean), 1), types.boolean)
+    byte = ir.IntType(8)
+    state = cgutils.alloca_once(builder, byte)
+    page = builder.and_(builder.ptrtoint(pointer.llvm, size), size(-mmap.PAGESIZE))
+    args = builder.inttoptr(page, byte.as_pointer()), size(1), state
+    kind = ir.FunctionType(INT32, [arg.type for arg in args])
+    failed = builder.call(cgutils.get_or_insert_function(builder.module, kind, "mincore"), args)
+    present = builder.trunc(builder.load(state), ir.IntType(1))
+    unknown = builder.icmp_unsigned("!=", failed, INT32(0))
+    return pointer.new(builder.or_(unknown, present), types.boolean)
 
 
 def aligned(pointer: Pointer) -> Pointer:

@@ -1,35 +1,38 @@
-"""Between the caller's arrays, at any strides, and blocks in lanes."""
+"""Between the caller's arrays and blocks in lanes: each view by the way that suits how it lies."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from .block import Block
-from .compilation import jitted
+from .block import transform, transform_streaming
+from .columns import copy_columns, copy_to_columns
+from .compilation import called, jitted
 from .job import sample_at
-from .memory import element_at, load, load_some, offset_bytes, set_element_at, store
-from .real import lanes_of, real_bytes
-from .staging import Bool, Int, Pointer, staged
-from .words import select, turned
+from .memory import CACHE_LINE, element_at, end_streaming, offset, set_element_at
+from .real import real_bytes
+from .staging import Pointer, staged
+from .turn import (
+    lanes_from_rows,
+    rows_from_lanes,
+    stream_rows_from_lanes,
+    turn_from_rows,
+    turn_to_rows,
+)
+from .views import lies_along, rows_follow, rows_turn_in_squares, samples_lie_along
+from .words import select
 
-__all__ = ["close_output", "next_block", "open_output", "open_view"]
+__all__ = ["STAGING", "close_job", "close_output", "finish", "open_output", "open_view"]
+
+MOST_STAGED = 128
+"""Classes of rows that are put together before they are streamed."""
+STAGING = (MOST_STAGED + 1) * CACHE_LINE
+"""Bytes for them, or for a class of all blocks of a group, wherever in a line they begin."""
+LEAST_STAGED = 1024
+"""Bytes of a block that is worth it."""
 
 
-@staged
-def lies_along(shape: Any, view: Any) -> Bool:
-    """Whether a view's rows are values side by side, to be worked on where they lie."""
-    return (view.classes == real_bytes(view.data)) | (shape.classes == 1)
-
-
-@staged
-def samples_lie_along(shape: Any, view: Any, b: Any) -> Bool:
-    """Whether the block's samples lie side by side, a class of them all one vector in memory."""
-    lanes = lanes_of(view.data)
-    in_one_run = b.sample % shape.inner + lanes <= shape.inner
-    return (view.inner == real_bytes(view.data)) & (b.rows == lanes) & in_one_run
-
-
-@jitted
+@called
 def drop_classes(shape: Any, where: Any, b: Any, values: Pointer, dropped: float) -> None:
     """Put `dropped` in place of the classes that the mask leaves out."""
     for i in range(b.rows):
@@ -39,88 +42,32 @@ def drop_classes(shape: Any, where: Any, b: Any, values: Pointer, dropped: float
                 values[k * b.lanes + i] = dropped
 
 
-SQUARE = 4
-
-
-@staged
-def turns_in_squares(shape: Any, view: Any, b: Any) -> Bool:
-    """Whether the block is whole and its rows lie along, so that it can be turned in squares."""
-    whole = b.across & (b.rows == lanes_of(view.data)) & (shape.classes >= SQUARE)
-    return whole & lies_along(shape, view)
-
-
-@staged
-def four_rows(shape: Any, view: Any, sample: Int) -> Any:
-    return tuple(sample_at(shape, view, sample + i) for i in range(SQUARE))
-
-
-@staged
-def square_in(rows: Any, k: Int, values: Pointer, lane: Int) -> None:
-    square = (load_some(row, k, SQUARE) for row in rows)
-    for i, column in enumerate(turned(*square)):
-        store(values, (k + i) * lanes_of(values) + lane, column)
-
-
-@staged
-def square_out(rows: Any, k: Int, values: Pointer, lane: Int) -> None:
-    square = (load_some(values, (k + i) * lanes_of(values) + lane, SQUARE) for i in range(SQUARE))
-    for row, column in zip(rows, turned(*square), strict=True):
-        store(row, k, column)
-
-
-@jitted
-def turn_in(shape: Any, view: Any, b: Any, values: Pointer) -> None:
-    for i in range(0, lanes_of(values), SQUARE):
-        rows = four_rows(shape, view, b.sample + i)
-        for k in range(0, shape.classes - SQUARE + 1, SQUARE):
-            square_in(rows, k, values, i)
-        # The last one overlaps where the classes are no multiple of its side.
-        square_in(rows, shape.classes - SQUARE, values, i)
-
-
-@jitted
-def turn_out(shape: Any, view: Any, b: Any, values: Pointer) -> None:
-    for i in range(0, lanes_of(values), SQUARE):
-        rows = four_rows(shape, view, b.sample + i)
-        for k in range(0, shape.classes - SQUARE + 1, SQUARE):
-            square_out(rows, k, values, i)
-        square_out(rows, shape.classes - SQUARE, values, i)
-
-
-@jitted
-def copy_in(shape: Any, view: Any, b: Any, values: Pointer) -> None:
-    """The block's values of a view, in lanes; 0 in rows that do not exist."""
-    lanes = lanes_of(values)
-    if b.across and samples_lie_along(shape, view, b):
-        p = sample_at(shape, view, b.sample)
+@called
+def copy_rows(shape: Any, view: Any, b: Any, values: Pointer) -> None:
+    """Value by value; 0 in rows that do not exist."""
+    for i in range(b.rows):
+        p = sample_at(shape, view, b.sample + i)
         for k in range(shape.classes):
-            store(values, k * lanes, load(offset_bytes(p, k * view.classes), 0))
-    elif turns_in_squares(shape, view, b):
-        turn_in(shape, view, b, values)
-    else:
-        for i in range(b.rows):
-            p = sample_at(shape, view, b.sample + i)
-            for k in range(shape.classes):
-                values[k * b.lanes + i] = element_at(p, k * view.classes)
-        for i in range(b.rows, b.lanes):
-            for k in range(shape.classes):
-                values[k * lanes + i] = 0.0
-
-
-@jitted
-def copy_out(shape: Any, view: Any, b: Any, values: Pointer) -> None:
-    lanes = lanes_of(values)
-    if b.across and samples_lie_along(shape, view, b):
-        p = sample_at(shape, view, b.sample)
+            values[k * b.lanes + i] = element_at(p, k * view.classes)
+    for i in range(b.rows, b.lanes):
         for k in range(shape.classes):
-            store(offset_bytes(p, k * view.classes), 0, load(values, k * lanes))
-    elif turns_in_squares(shape, view, b):
-        turn_out(shape, view, b, values)
+            values[k * b.lanes + i] = 0.0
+
+
+@called
+def copy_view(shape: Any, view: Any, b: Any, scratch: Pointer) -> None:
+    """The block's values of a view, in lanes."""
+    if samples_lie_along(shape, view, b):
+        if b.slot == 0:
+            copy_columns(shape, view, b, scratch)
+        return
+    rows = sample_at(shape, view, b.sample)
+    if rows_follow(shape, view, b):
+        lanes_from_rows(rows, shape.classes, scratch)
+    elif rows_turn_in_squares(shape, view, b):
+        turn_from_rows(rows, view.inner, shape.classes, scratch)
     else:
-        for i in range(b.rows):
-            p = sample_at(shape, view, b.sample + i)
-            for k in range(shape.classes):
-                set_element_at(p, k * view.classes, values[k * b.lanes + i])
+        copy_rows(shape, view, b, scratch)
 
 
 @jitted
@@ -133,33 +80,81 @@ def open_view(
     """
     if not b.across and not where.exists and lies_along(shape, view):
         return sample_at(shape, view, b.sample)
-    copy_in(shape, view, b, scratch)
+    copy_view(shape, view, b, scratch)
     if where.exists:
         drop_classes(shape, where, b, scratch, dropped)
     return scratch
 
 
 @staged
-def open_output(shape: Any, view: Any, b: Any, scratch: Pointer) -> Pointer:
-    """Where a block computes what goes to a view: there itself if its rows lie along the lanes."""
-    there = view.exists & lies_along(shape, view)
-    return select(b.across, scratch, select(there, sample_at(shape, view, b.sample), scratch))
+def open_output(job: Any, view: Any, b: Any, scratch: Pointer) -> Pointer:
+    """Where a block computes what goes to a view.
+
+    There itself if its rows lie along the lanes; in `scratch` otherwise, or where it is to be
+    streamed there at the end.
+    """
+    there = view.exists & lies_along(job.shape, view) & ~job.streams & ~b.across
+    return select(there, sample_at(job.shape, view, b.sample), scratch)
+
+
+@called
+def write_rows(shape: Any, view: Any, b: Any, values: Pointer) -> None:
+    for i in range(b.rows):
+        p = sample_at(shape, view, b.sample + i)
+        for k in range(shape.classes):
+            set_element_at(p, k * view.classes, values[k * b.lanes + i])
+
+
+@called
+def copy_to_view(job: Any, view: Any, b: Any, s: Any, values: Pointer) -> None:
+    shape = job.shape
+    if samples_lie_along(shape, view, b):
+        if b.slot == b.slots - 1:
+            slots = offset(values, -b.slot * b.length)
+            copy_to_columns(shape, view, b, slots, job.streams, s.staging)
+        return
+    rows = sample_at(shape, view, b.sample)
+    if rows_follow(shape, view, b):
+        large = b.length * real_bytes(values) >= LEAST_STAGED
+        if job.streams and large and shape.classes <= MOST_STAGED:
+            stream_rows_from_lanes(rows, b, values, s.staging)
+        else:
+            rows_from_lanes(rows, shape.classes, values)
+    elif rows_turn_in_squares(shape, view, b):
+        turn_to_rows(rows, view.inner, shape.classes, values)
+    else:
+        write_rows(shape, view, b, values)
+
+
+@jitted
+def finish(
+    job: Any, view: Any, b: Any, step: Callable[..., Any], context: Any, values: Pointer
+) -> Pointer:
+    """The last transform of a block, to what open_output gave for the view.
+
+    Where it is streamed, past that to the view. The result is where it went.
+    """
+    if job.streams and not b.across and lies_along(job.shape, view):
+        there = sample_at(job.shape, view, b.sample)
+        transform_streaming(b.length, step, context, there)
+        return there
+    transform(b, step, context, values)
+    return values
+
+
+@jitted
+def close_job(job: Any) -> None:
+    """After a thread's last block."""
+    if job.streams:
+        end_streaming(job.input.data)
 
 
 @jitted
 def close_output(
-    shape: Any, view: Any, b: Any, values: Pointer, where: Any, dropped: float
+    job: Any, view: Any, b: Any, s: Any, values: Pointer, where: Any, dropped: float
 ) -> None:
     """Bring what open_output's place holds to the view, with `dropped` for dropped classes."""
     if where.exists:
-        drop_classes(shape, where, b, values, dropped)
-    if b.across or not lies_along(shape, view):
-        copy_out(shape, view, b, values)
-
-
-@staged
-def next_block(shape: Any, like: Pointer, across: Bool, sample: Int, end: Int) -> Block:
-    lanes = select(across, sample.like(lanes_of(like)), 1)
-    left = end - sample
-    rows = select(left < lanes, left, lanes)
-    return Block(across, shape.classes, shape.classes * lanes, rows, lanes, sample)
+        drop_classes(job.shape, where, b, values, dropped)
+    if b.across or not lies_along(job.shape, view):
+        copy_to_view(job, view, b, s, values)

@@ -6,23 +6,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import row_maxima, take_first, transform
+from .block import row_maxima, take_first
 from .compilation import Kernel, jitted
 from .exponential import find_shifts
 from .exponential_sums import sum_exponentials
 from .job import (
     CHUNKS,
     ArrayJob,
+    array_job,
     array_type,
-    goes_across,
     next_range,
     sample_offset,
-    shape_of,
     view_of,
 )
 from .memory import keep, load_lanes, set_element_at, store
 from .numba_api import types
-from .pack import close_output, next_block, open_output, open_view
+from .pack import close_job, close_output, finish, open_output, open_view
 from .rows import (
     cut_scratch,
     factors_of,
@@ -36,6 +35,7 @@ from .rows import (
 )
 from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import Sum
+from .walk import most_slots, next_block, slot_scratch
 from .words import is_finite, select, to_float64, to_real
 
 __all__ = ["LOGSUMEXP", "LOG_SOFTMAX", "SOFTMAX"]
@@ -43,15 +43,18 @@ __all__ = ["LOGSUMEXP", "LOG_SOFTMAX", "SOFTMAX"]
 
 @staged
 def open_job(x: Any, where: Any, out: Any) -> ArrayJob:
-    shape, view = shape_of(x), view_of(x)
-    across = goes_across(shape, view, ends_in_loss=False)
-    return ArrayJob(shape, across, view, view_of(where), view_of(out))
+    return array_job(x, where, out, ends_in_loss=False, masked=view_of(where).exists)
 
 
 @staged
 def open_log_job(x: Any, where: Any, out: Any) -> ArrayJob:
-    job = open_job(x, where, out)
-    return job._replace(across=goes_across(job.shape, job.input, ends_in_loss=True))
+    return array_job(x, where, out, ends_in_loss=True, masked=view_of(where).exists)
+
+
+@staged
+def open_sum_job(x: Any, where: Any, out: Any) -> ArrayJob:
+    masked = view_of(where).exists
+    return array_job(x, where, out, ends_in_loss=True, masked=masked, results=True)
 
 
 @staged
@@ -60,16 +63,18 @@ def inverse_of(s: Any, m: Wide, total: Any) -> Sum:
 
 
 @jitted
-def softmax_rows(job: Any, begin: int, end: int, s: Any) -> None:
+def softmax_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
     sample = begin
+    most = most_slots(job)
     while sample < end:
-        b = next_block(job.shape, s.x, job.across, sample, end)
+        b = next_block(job, begin, sample, end, most)
+        s = slot_scratch(scratch, b)
         x = open_view(job.shape, job.input, b, s.x, job.other, -np.inf)
-        e = open_output(job.shape, job.out, b, s.e)
+        e = open_output(job, job.out, b, s.e)
         m = row_maxima(b, x, take_first).first
         total = sum_exponentials(b, s.partial, x, e, find_shifts(m, m))
-        scale_rows(b, e, factors_of(s, inverse_of(s, m, total)))
-        close_output(job.shape, job.out, b, e, job.other, 0.0)
+        scale_rows(job, b, e, factors_of(s, inverse_of(s, m, total)))
+        close_output(job, job.out, b, s, e, job.other, 0.0)
         sample += b.rows
 
 
@@ -90,16 +95,18 @@ def log_step(c: Any, offset: Int, lanes: Int) -> Wide:
 
 
 @jitted
-def log_softmax_rows(job: Any, begin: int, end: int, s: Any) -> None:
+def log_softmax_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
     """(x - M) - log(1 + rest / top): two terms of one sign."""
     sample = begin
+    most = most_slots(job)
     while sample < end:
-        b = next_block(job.shape, s.x, job.across, sample, end)
+        b = next_block(job, begin, sample, end, most)
+        s = slot_scratch(scratch, b)
         x = open_view(job.shape, job.input, b, s.x, job.other, -np.inf)
-        e = open_output(job.shape, job.out, b, s.e)
+        e = open_output(job, job.out, b, s.e)
         p = sum_rest(b, s, x, e, find_peaks(b, x), False)
-        transform(b, log_step, log_scaling_of(x, p), e)
-        close_output(job.shape, job.out, b, e, job.other, -np.inf)
+        finish(job, job.out, b, log_step, log_scaling_of(x, p), e)
+        close_output(job, job.out, b, s, e, job.other, -np.inf)
         sample += b.rows
 
 
@@ -118,10 +125,12 @@ def has_nan(b: Any, x: Pointer, row: int) -> Bool:
 
 
 @jitted
-def logsumexp_rows(job: Any, begin: int, end: int, s: Any) -> None:
+def logsumexp_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
     sample = begin
+    most = most_slots(job)
     while sample < end:
-        b = next_block(job.shape, s.x, job.across, sample, end)
+        b = next_block(job, begin, sample, end, most)
+        s = slot_scratch(scratch, b)
         x = open_view(job.shape, job.input, b, s.x, job.other, -np.inf)
         store_logsumexp(s, sum_rest(b, s, x, s.e, find_peaks(b, x), False))
         for i in range(b.rows):
@@ -129,7 +138,8 @@ def logsumexp_rows(job: Any, begin: int, end: int, s: Any) -> None:
             # An infinite maximum is the result, unless there is a NaN.
             if not is_finite(value) and has_nan(b, x, i):
                 value = np.nan
-            set_element_at(job.out.data, sample_offset(job.shape, job.out, sample + i), value)
+            at = sample_offset(job.shape, job.results, sample + i)
+            set_element_at(job.results.data, at, value)
         sample += b.rows
 
 
@@ -144,6 +154,7 @@ def softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
     while begin < end:
         softmax_rows(job, begin, end, s)
         begin, end, _ = next_range(job, chunk, next_chunk)
+    close_job(job)
     keep(memory)
 
 
@@ -155,11 +166,12 @@ def log_softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> No
     while begin < end:
         log_softmax_rows(job, begin, end, s)
         begin, end, _ = next_range(job, chunk, next_chunk)
+    close_job(job)
     keep(memory)
 
 
 def logsumexp(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
-    job = open_log_job(x, where, out)
+    job = open_sum_job(x, where, out)
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
     begin, end, _ = next_range(job, chunk, next_chunk)

@@ -23,6 +23,7 @@ from .memory import (
     offset_bytes,
     store,
 )
+from .pack import STAGING, finish
 from .real import (
     exponent_bias,
     headroom,
@@ -47,6 +48,7 @@ from .sums import (
     sum_value,
     sum_zero,
 )
+from .walk import most_slots
 from .words import (
     absolute,
     any_lane,
@@ -117,6 +119,7 @@ class Scratch(NamedTuple):
     doubles: Pointer
     doubles2: Pointer
     reals: Pointer
+    staging: Pointer  # what is put together before it is streamed
 
 
 LINE = 64
@@ -149,16 +152,25 @@ class Lengths(NamedTuple):
     lane_sums: Any  # the same in each lane
 
 
+def shares_scratch(job: Any) -> Bool:
+    """Whether the exponentials take their logits' place.
+
+    Across the lanes nobody asks for these any more, but for a Hessian's.
+    """
+    return job.across & ~job.hess.exists if isinstance(job, TargetJob) else job.across
+
+
 def scratch_lengths(job: Any) -> Lengths:
     like, classes = job.input.data, job.shape.classes
     want_sums = job.want_mean_grad if isinstance(job, TargetJob) else job.across.like(False)
     size, lanes = real_bytes(like), lanes_of(like)
-    values = in_lines(classes * select(job.across, classes.like(lanes), 1) * size)
+    across = classes * lanes * most_slots(job)
+    values = in_lines(select(job.across, across, classes) * size)
     waiting = WAITING * row_pitch(like, classes) * size
     sums = in_lines(select(want_sums, classes * 8, 0))
     return Lengths(
         values,
-        select(want_sums & ~job.across, waiting, values),
+        select(shares_scratch(job), 0, select(want_sums & ~job.across, waiting, values)),
         in_lines(classes * size),
         sums,
         select(job.across, sums * lanes, 0),
@@ -168,7 +180,7 @@ def scratch_lengths(job: Any) -> Lengths:
 @staged
 def scratch_bytes(job: Any) -> Int:
     n = scratch_lengths(job)
-    fixed = LINE + SLOTS * SLOT + 2 * PARTIAL_BYTES
+    fixed = LINE + SLOTS * SLOT + 2 * PARTIAL_BYTES + STAGING
     return 2 * n.values + n.exponentials + 2 * (n.row + n.sums + n.lane_sums) + fixed
 
 
@@ -188,6 +200,7 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
     label_weight, sample_weight, doubles, doubles2 = map(as_float64, slots[4:8])
     waiting_apart, waiting_hi, waiting_lo = map(as_float64, slots[8:11])
     hi, lo = cut(2, n.values.like(PARTIAL_BYTES))
+    (staging,) = cut(1, n.values.like(STAGING))
     values = cut(2, n.values) + cut(1, n.exponentials) + cut(2, n.row)
     x, y, e, target_row, class_weight = (as_like(p, like) for p in values)
     own_hi, own_lo, mean_hi, mean_lo = map(as_float64, cut(2, n.sums) + cut(2, n.lane_sums))
@@ -195,7 +208,7 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
         # Sums of either kind are not on their way at the same time.
         partial=Partial(as_float64(hi), as_float64(lo), as_like(hi, like), as_like(lo, like)),
         x=x,
-        e=e,
+        e=select(shares_scratch(job), x, e),
         y=y,
         target_row=target_row,
         class_weight=class_weight,
@@ -215,6 +228,7 @@ def cut_scratch(job: Any, memory: Any) -> Scratch:
         doubles=doubles,
         doubles2=doubles2,
         reals=as_like(slots[11], like),
+        staging=as_like(staging, like),
     )
 
 
@@ -469,7 +483,7 @@ def take_powers(b: Any, e: Pointer, f: Any) -> None:
 
 
 @jitted
-def scale_rows(b: Any, e: Pointer, f: Any) -> None:
-    """`e` times its row's factor, in place."""
+def scale_rows(job: Any, b: Any, e: Pointer, f: Any) -> Pointer:
+    """`e` times its row's factor, to the output; the result is where it went."""
     take_powers(b, e, f)
-    transform(b, scaling_step, Scaling(e, wide_factors(f)), e)
+    return finish(job, job.out, b, scaling_step, Scaling(e, wide_factors(f)), e)

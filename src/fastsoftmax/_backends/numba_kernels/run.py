@@ -31,6 +31,8 @@ ROWS_ACROSS = 16
 """Chunks are whole blocks, where rows lie across the lanes."""
 LONGEST_ACROSS = 192
 """At most, classes side by side."""
+COLUMNS = 128
+"""Chunks are whole groups of blocks, where samples lie side by side."""
 MEAN_PITCH = 16
 """A mean gradient's sums in memory are whole vectors."""
 
@@ -48,7 +50,9 @@ class Plan:
         if want_mean_grad:
             rows = max(samples // FEWEST_CHUNKS, FEWEST_MEAN_ROWS)
             chunk = max(chunk, min(MEAN_ROWS, rows))
-        if self.classes <= LONGEST_ACROSS or x.strides[2] not in (4, 8):
+        if x.strides[2] not in (4, 8):
+            chunk = -(-chunk // COLUMNS) * COLUMNS
+        if self.classes <= LONGEST_ACROSS:
             chunk = -(-chunk // ROWS_ACROSS) * ROWS_ACROSS
         self.chunk = chunk
         self.chunks = -(-samples // chunk)

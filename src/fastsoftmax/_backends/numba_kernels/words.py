@@ -31,6 +31,7 @@ from .staging import (
 
 __all__ = [
     "LINE_BITS",
+    "QUARTER_BITS",
     "absolute",
     "any_lane",
     "bits_of",
@@ -45,12 +46,16 @@ __all__ = [
     "iota",
     "is_double",
     "is_finite",
+    "is_x86",
+    "joined_quarters",
     "lanes_of",
     "line_like",
     "llvm_suffix",
     "maximum",
     "minimum",
+    "picked",
     "power_of",
+    "quarters_of",
     "scale_of",
     "select",
     "splat",
@@ -65,6 +70,7 @@ __all__ = [
 ]
 
 LINE_BITS = 512
+QUARTER_BITS = LINE_BITS // 4
 MANTISSA_BITS = {32: 23, 64: 52}
 EXPONENT_MASK = {32: 0x7F800000, 64: 0x7FF0000000000000}
 UPPER_HALF = -(1 << 27)
@@ -321,14 +327,49 @@ def fold_lanes(vectors: tuple[Wide, ...], join: Callable[..., tuple[Wide, ...]])
     return tuple(map(first_lane, vectors))
 
 
-def turned(a: Wide, b: Wide, c: Wide, d: Wide) -> tuple[Wide, ...]:
-    """A square of four vectors of four lanes, its rows made columns."""
-    ab, cd = (_shuffle(*pair, [0, 4, 1, 5]) for pair in ((a, b), (c, d)))
-    ab2, cd2 = (_shuffle(*pair, [2, 6, 3, 7]) for pair in ((a, b), (c, d)))
-    first, second = [0, 1, 4, 5], [2, 3, 6, 7]
-    return tuple(
-        _shuffle(*pair, lanes) for pair in ((ab, cd), (ab2, cd2)) for lanes in (first, second)
+def joined_quarters(quarters: list[Wide]) -> Wide:
+    """A vector of four of a fourth of its length."""
+    return _joined(_joined(*quarters[:2]), _joined(*quarters[2:]))
+
+
+def quarters_of(a: Wide) -> list[Wide]:
+    return [quarter for half in _halves(a) for quarter in _halves(half)]
+
+
+def _in_quarters(a: Wide, b: Wide, lanes: list[int]) -> Wide:
+    """The same shuffle in each quarter, by lanes of a's quarter and, counted on, of b's."""
+    count, quarter = a.kind.count, len(lanes)
+    return _shuffle(
+        a,
+        b,
+        [
+            first + lane % quarter + count * (lane // quarter)
+            for first in range(0, count, quarter)
+            for lane in lanes
+        ],
     )
+
+
+def turned(*rows: Wide) -> tuple[Wide, ...]:
+    """In each quarter a square, of as many vectors as it has lanes: its rows made columns."""
+    if len(rows) == 2:
+        return _in_quarters(*rows, [0, 2]), _in_quarters(*rows, [1, 3])
+    a, b, c, d = rows
+    low = [_in_quarters(*pair, [0, 4, 1, 5]) for pair in ((a, b), (c, d))]
+    high = [_in_quarters(*pair, [2, 6, 3, 7]) for pair in ((a, b), (c, d))]
+    first, second = [0, 1, 4, 5], [2, 3, 6, 7]
+    return tuple(_in_quarters(*pair, lanes) for pair in (low, high) for lanes in (first, second))
+
+
+def picked(vectors: tuple[Wide, ...], places: list[int]) -> Wide:
+    """A vector of lanes of one or several vectors, counted on from one to the next."""
+    count = vectors[0].kind.count
+    result = vectors[0]
+    for i, vector in enumerate(vectors):
+        # What does not lie in this vector stays where the ones before it have put it.
+        lanes = [count + p % count if p // count == i else j for j, p in enumerate(places)]
+        result = _shuffle(result, vector, lanes)
+    return result
 
 
 # --- powers of two ---------------------------------------------------------------------------
