@@ -26,16 +26,23 @@ def _where_filled(locator: Any) -> Any:
     return Filled
 
 
+_USERS, _IN_TREE, *_OTHERS = CompileResultCacheImpl._locator_classes
+"""By Numba's order: NUMBA_CACHE_DIR if it is set, beside the sources, the user's directory."""
+
+
 class _Files(CompileResultCacheImpl):
-    """Files in NUMBA_CACHE_DIR or beside the sources, be they only to be read; else as Numba does.
+    """Files where Numba would put them, or where they are if that is read-only.
 
     Numba itself passes over a directory that it cannot write to, and so over what was compiled when
     an image or a shared installation was made.
     """
 
     _locator_classes = [  # noqa: RUF012 - as the base class has it
-        *map(_where_filled, CompileResultCacheImpl._locator_classes[:2]),
-        *CompileResultCacheImpl._locator_classes,
+        _where_filled(_USERS),
+        _USERS,
+        _where_filled(_IN_TREE),
+        _IN_TREE,
+        *_OTHERS,
     ]
 
 
