@@ -28,7 +28,7 @@ NO_COMPILED = pytest.mark.skip(reason="only a compiled backend releases the GIL;
 COMPILED = [n for n in INSTALLED if n != "numpy"] or [pytest.param("", marks=NO_COMPILED)]
 
 # above the size from which a call spreads over threads
-ROWS, CLASSES = 6_000, 40
+ROWS, CLASSES = 7_000, 40
 
 
 def problem(seed: int, dtype: str = "float32") -> tuple[Array, Array]:
@@ -160,8 +160,8 @@ PRELUDE = """
     import numpy as np, fastsoftmax as f
     # Python itself warns of forking with threads, from 3.12
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-    x = (np.arange(240_000, dtype=np.float32) % 37).reshape(6000, 40)
-    labels = np.arange(6000) % 40
+    x = (np.arange(280_000, dtype=np.float32) % 37).reshape(7000, 40)
+    labels = np.arange(7000) % 40
     def everything():
         loss, grad = f.cross_entropy_value_and_grad(x, labels)
         mean_grad = f.cross_entropy_mean_grad(x, labels)
