@@ -37,6 +37,7 @@ FUNCTIONS = (
     "set_num_threads",
     "use_num_threads",
     "show_config",
+    "warmup",
     "softmax",
     "log_softmax",
     "logsumexp",

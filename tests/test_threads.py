@@ -28,7 +28,7 @@ NO_COMPILED = pytest.mark.skip(reason="only a compiled backend releases the GIL;
 COMPILED = [n for n in INSTALLED if n != "numpy"] or [pytest.param("", marks=NO_COMPILED)]
 
 # above the size from which a call spreads over threads
-ROWS, CLASSES = 6_000, 40
+ROWS, CLASSES = 7_000, 40
 
 
 def problem(seed: int, dtype: str = "float32") -> tuple[Array, Array]:
@@ -160,8 +160,8 @@ PRELUDE = """
     import numpy as np, fastsoftmax as f
     # Python itself warns of forking with threads, from 3.12
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-    x = (np.arange(240_000, dtype=np.float32) % 37).reshape(6000, 40)
-    labels = np.arange(6000) % 40
+    x = (np.arange(280_000, dtype=np.float32) % 37).reshape(7000, 40)
+    labels = np.arange(7000) % 40
     def everything():
         loss, grad = f.cross_entropy_value_and_grad(x, labels)
         mean_grad = f.cross_entropy_mean_grad(x, labels)
@@ -178,6 +178,42 @@ def run_with(name: str, script: str) -> str:
         "FASTSOFTMAX_NUM_THREADS": "3",
     }
     return run_python(PRELUDE + script, environment=environment).stdout.strip()
+
+
+@installed_backends
+def test_first_calls_at_once(name: str) -> None:
+    """In a process that has not loaded the backend yet, let alone compiled anything."""
+    script = """
+    barrier, results = threading.Barrier(6), []
+    def work():
+        barrier.wait()
+        results.append(everything())
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    assert results == [everything()] * 6
+    print("done")
+    """
+    assert run_with(name, script) == "done"
+
+
+@needs_fork
+@installed_backends
+def test_fork_before_the_first_call(name: str) -> None:
+    """Parent and child each load the backend and start threads of their own."""
+    script = """
+    import hashlib
+    read, write = os.pipe()
+    child = os.fork()
+    digest = hashlib.sha256(everything()).digest()
+    if child == 0:
+        os.write(write, digest)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.read(read, 99) == digest
+    print("done")
+    """
+    assert run_with(name, script) == "done"
 
 
 @needs_fork
@@ -265,6 +301,36 @@ def test_interpreter_exit(name: str) -> None:
     threading.Thread(target=busy, daemon=True).start()
     """
     assert run_with(name, script) == "True"
+
+
+@installed_backends
+def test_first_call_in_an_exit_handler(name: str) -> None:
+    """When no thread can be started any more."""
+    script = """
+    import atexit
+    def late():
+        out = everything()
+        with f.use_num_threads(1):
+            print(out == everything(), flush=True)
+    atexit.register(late)
+    """
+    assert run_with(name, script) == "True"
+
+
+@pytest.mark.skipif("numba" not in INSTALLED, reason="numba is not installed")
+def test_no_threading_layer_of_numba_is_launched() -> None:
+    """One aborts the process when two threads call it, others do not live through a fork."""
+    script = """
+    import numba
+    everything()
+    f.softmax(x.T, axis=0); f.cross_entropy_grad_hess(x, labels)
+    try:
+        print(numba.threading_layer())
+    except ValueError:
+        print("none")
+    print(any("fastsoftmax" in thread.name for thread in threading.enumerate()))
+    """
+    assert run_with("numba", script).split() == ["none", "True"]
 
 
 @installed_backends

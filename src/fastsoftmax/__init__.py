@@ -29,6 +29,7 @@ from ._control import (
     use_num_threads,
 )
 from ._version import __version__
+from ._warmup import warmup
 
 __all__ = [
     "__version__",
@@ -51,4 +52,5 @@ __all__ = [
     "softmax_backward",
     "use_backend",
     "use_num_threads",
+    "warmup",
 ]

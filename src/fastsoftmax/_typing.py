@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -39,6 +40,12 @@ class Backend(Protocol):
     @property
     def NATIVE_HALF(self) -> bool:
         """Whether float16 and bfloat16 logits are taken as they are."""
+
+    def compilations(self) -> Mapping[str, Callable[[], str | None]]:
+        """What the first calls would wait for, by name: each of these compiles one part.
+
+        They return the directory that keeps the machine code, or None if it is in memory only.
+        """
 
     def softmax(self, x: Array, where: Array | None, out: Array, num_threads: int) -> None: ...
 

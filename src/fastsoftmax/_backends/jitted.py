@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 import numpy as np
 
 from .._typing import Array, BoolArray, Float64Array
 from .numba_kernels.backward import LOG_SOFTMAX_BACKWARD, SOFTMAX_BACKWARD
+from .numba_kernels.compilation import KERNELS
 from .numba_kernels.cross_entropy import CROSS_ENTROPY
 from .numba_kernels.hessian import GRAD_HESS, HESSIANS
 from .numba_kernels.labels import CHECK_LABELS
@@ -16,6 +20,7 @@ __all__ = [
     "NAME",
     "NATIVE_HALF",
     "check_labels",
+    "compilations",
     "cross_entropy",
     "grad_hess",
     "log_softmax",
@@ -49,6 +54,14 @@ def _labels(labels: Array | None) -> tuple[Array, Array]:
     if labels is None:
         return _NO_LABELS[4], _NO_LABELS[8]
     return (labels, _NO_LABELS[8]) if labels.itemsize == 4 else (_NO_LABELS[4], labels)
+
+
+def compilations() -> Mapping[str, Callable[[], str | None]]:
+    return {
+        f"{kernel.name} {8 * itemsize} bit": partial(kernel.prepare, itemsize)
+        for kernel in KERNELS
+        for itemsize in kernel.itemsizes
+    }
 
 
 def softmax(x: Array, where: BoolArray | None, out: Array, num_threads: int) -> None:

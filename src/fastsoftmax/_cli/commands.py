@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, get_num_threads, show_config
+from .._progress import progress
+from .._warmup import Compiled, compile_all
 from .benchmark import BASELINE, Measurement, Plan, measurements, tables, to_json
 from .checks import Check, check_table, compare_backends, finite_differences, gradient_signs
-from .console import FAIL, PASS, Output, Table, progress
+from .console import FAIL, PASS, Output, Table
 from .example import BATCH, ONE_SAMPLE, batch_table, sample_table, saturation
 from .implementations import usable_backends
 
@@ -107,11 +109,30 @@ def bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def warmup(arguments: argparse.Namespace) -> int:
+    """Compile all kernels of the Numba backend; the exit code is 1 if they cannot be kept."""
+    try:
+        parts = compile_all("numba", False if arguments.quiet else None)
+    except ImportError as error:
+        raise RequestError(str(error)) from error
+    lost = [part.name for part in parts if part.directory is None]
+    if not arguments.quiet:
+        _show_compiled(Output(), parts)
+    if lost:
+        print(
+            f"fastsoftmax: {len(lost)} of {len(parts)} kernels could not be kept on disk; "
+            "set NUMBA_CACHE_DIR to a directory that can be written to",
+            file=sys.stderr,
+        )
+    return 1 if lost else 0
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "overview": overview,
     "info": info,
     "check": check,
     "bench": bench,
+    "warmup": warmup,
 }
 
 
@@ -198,6 +219,16 @@ def _verdict(output: Output, checks: list[Check]) -> None:
 
 def _exit_code(checks: list[Check]) -> int:
     return 0 if all(c.passed for c in checks) else 1
+
+
+def _show_compiled(output: Output, parts: list[Compiled]) -> None:
+    table = Table("Kernels of the backend numba", ("kernel", "seconds"))
+    for part in parts:
+        table.add(part.name, f"{part.seconds:.2f}")
+    table.add("all", f"{sum(part.seconds for part in parts):.2f}")
+    output.table(table)
+    for directory in sorted({part.directory for part in parts if part.directory}):
+        output.line(f"Kept in {directory}")
 
 
 def _measure(plan: Plan) -> list[Measurement]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from .._progress import rich_console
 
-__all__ = ["FAIL", "PASS", "Output", "Table", "progress"]
+__all__ = ["FAIL", "PASS", "Output", "Table"]
 
 PASS = "pass"
 FAIL = "FAIL"
@@ -59,7 +57,7 @@ class Output:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
-        self._rich = _rich_console(self._stream)
+        self._rich = rich_console(self._stream)
 
     def heading(self, text: str) -> None:
         """Write a section's title."""
@@ -93,80 +91,6 @@ class Output:
         except UnicodeEncodeError:
             text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
         self._stream.write(text + "\n")
-
-
-@contextmanager
-def progress(total: int, description: str) -> Iterator[Callable[[str], None]]:
-    """Show a progress bar on standard error while the block runs, if that is a terminal.
-
-    Parameters
-    ----------
-    total : int
-        Number of steps.
-    description : str
-        What is being done.
-
-    Yields
-    ------
-    callable
-        To be called with the name of each step as it begins.
-    """
-    stream = sys.stderr
-    console = _rich_console(stream)
-    if console is not None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeElapsedColumn as Elapsed
-
-        columns = (
-            TextColumn("{task.fields[what]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            Elapsed(),
-            TextColumn("{task.description}"),
-        )
-        # Drawn at each step alone: a thread that redraws would disturb what is timed.
-        with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
-            task = bar.add_task("", total=total, what=description)
-
-            def draw(count: int, name: str) -> None:
-                bar.update(task, completed=count - 1, description=name, refresh=True)
-
-            yield _Steps(draw)
-    elif stream.isatty():
-
-        def show(count: int, name: str) -> None:
-            stream.write(f"\r\x1b[K{description} {count}/{total} {name}")
-            stream.flush()
-
-        try:
-            yield _Steps(show)
-        finally:
-            stream.write("\r\x1b[K")
-            stream.flush()
-    else:
-        yield _Steps(lambda count, name: None)
-
-
-class _Steps:
-    """Counts the steps and hands number and name to a display."""
-
-    def __init__(self, show: Callable[[int, str], object]) -> None:
-        self._show = show
-        self._count = 0
-
-    def __call__(self, name: str) -> None:
-        self._count += 1
-        self._show(self._count, name)
-
-
-def _rich_console(stream: TextIO) -> Console | None:
-    if not stream.isatty():
-        return None
-    try:
-        from rich.console import Console
-    except ImportError:
-        return None
-    return Console(file=stream)
 
 
 def _verdict(text: str) -> str:

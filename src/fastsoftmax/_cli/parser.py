@@ -90,6 +90,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     check.set_defaults(command="check")
     _add_bench(commands)
+    _add_warmup(commands)
     return parser.parse_args(argv)
 
 
@@ -143,6 +144,19 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     bench.add_argument("--plot", metavar="FILE.png", help="draw the ratios (needs Matplotlib)")
     bench.set_defaults(command="bench")
+
+
+def _add_warmup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile the kernels of the backend numba ahead of their first call",
+        description="Compiles all kernels of the backend numba and keeps them on disk, so that no "
+        "first call has to wait: in NUMBA_CACHE_DIR, beside the installed sources, or in the "
+        "user's cache directory, the first of these that can be written to. The exit code is 1 if "
+        "none can.",
+    )
+    warmup.add_argument("--quiet", action="store_true", help="show neither progress nor a table")
+    warmup.set_defaults(command="warmup")
 
 
 def _add_backends(parser: argparse.ArgumentParser, default: str = "all that are available") -> None:

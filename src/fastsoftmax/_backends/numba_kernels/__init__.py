@@ -4,6 +4,7 @@ They give the same bits as the C kernels, for they are written in the same vecto
 depend on a compiler that sees the vectors in a scalar loop. What surrounds them:
 
     numba_api       what is used of Numba, in one place
+    disk_cache      machine code kept on disk
     compilation     functions compiled when first called, one machine code a dtype, kept on disk
     staging         functions that write instructions: arithmetic on numbers and vectors
     words, memory   the vocabulary: instructions on vectors, and on memory

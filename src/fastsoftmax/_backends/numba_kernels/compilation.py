@@ -9,14 +9,25 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
-from .numba_api import codegen_target, is_jit_disabled, njit, types, versions
+from .disk_cache import KernelCache
+from .numba_api import (
+    codegen_target,
+    global_compiler_lock,
+    is_jit_disabled,
+    njit,
+    types,
+    versions,
+)
 
-__all__ = ["Kernel", "called", "jitted"]
+__all__ = ["KERNELS", "Kernel", "called", "jitted"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 if is_jit_disabled:
     raise ImportError("NUMBA_DISABLE_JIT is set, but the kernels need the compiler; unset it")
+
+KERNELS: list[Kernel] = []
+"""All there are: each puts itself here."""
 
 
 def jitted(function: Function) -> Function:
@@ -47,48 +58,76 @@ class Kernel:
         What is compiled.
     signature : callable
         The types of its arguments, given the Numba type float32 or float64.
+    itemsizes : tuple of int
+        The versions there are: float32 (4), float64 (8).
     """
 
     def __init__(
-        self, body: Callable[..., Any], signature: Callable[[Any], tuple[Any, ...]]
+        self,
+        body: Callable[..., Any],
+        signature: Callable[[Any], tuple[Any, ...]],
+        itemsizes: tuple[int, ...] = (4, 8),
     ) -> None:
+        self.name = body.__name__
+        self.itemsizes = itemsizes
         self._body = body
         self._signature = signature
         self._versions: dict[int, Callable[..., Any]] = {}
+        self._directories: dict[int, str | None] = {}
+        KERNELS.append(self)
 
     def version(self, itemsize: int) -> Callable[..., Any]:
         """Return the function for float32 (4) or float64 (8)."""
         try:
             return self._versions[itemsize]
         except KeyError:
-            return self._versions.setdefault(itemsize, self._compile(itemsize))
+            return self._compile(itemsize)
 
-    def dispatcher(self, itemsize: int, on_disk: bool = True) -> Any:
-        """Return Numba's own object for a version, compiled or read from disk.
+    def prepare(self, itemsize: int) -> str | None:
+        """Have a version compiled; return the directory it is kept in, or None if there is none."""
+        self.version(itemsize)
+        return self._directories[itemsize]
+
+    def dispatcher(self, itemsize: int, cache: Callable[[Any], Any] | None = None) -> Any:
+        """Return Numba's own object for a version, compiled or taken from such a cache.
 
         Its name says all that the machine code depends on, of which Numba's cache on its own looks
         at the one source file and the signature. That also keeps processes that fill the cache at
         the same time from taking each other's code.
         """
-        real = types.float32 if itemsize == 4 else types.float64
-        name = f"{self._body.__name__}_{real.name}"
+        real = _real(itemsize)
+        name = f"{self.name}_{real.name}"
         body = cast(FunctionType, self._body)
         function = FunctionType(body.__code__, body.__globals__, name)
         function.__qualname__ = f"{name}_{_digest()}"
         function.__module__ = body.__module__
-        dispatcher = njit(nogil=True, error_model="numpy", cache=on_disk)(function)
+        dispatcher = njit(nogil=True, error_model="numpy")(function)
+        if cache is not None:
+            dispatcher._cache = cache(function)
         dispatcher.compile(self._signature(real))
         return dispatcher
 
     def _compile(self, itemsize: int) -> Callable[..., Any]:
-        try:
-            dispatcher = self.dispatcher(itemsize)
-        except Exception:
-            # No directory to write to, a full disk, a damaged file: the cache is never what a call
-            # fails for. An error in the kernel itself is raised again here.
-            dispatcher = self.dispatcher(itemsize, on_disk=False)
-        (compiled,) = dispatcher.overloads.values()
-        return cast(Callable[..., Any], compiled.entry_point)
+        with global_compiler_lock:
+            if itemsize in self._versions:  # another thread was first
+                return self._versions[itemsize]
+            try:
+                dispatcher = self.dispatcher(itemsize, KernelCache)
+            except Exception:
+                # There is no directory, neither to read nor to write: the cache is never what a
+                # call fails for. An error in the kernel itself is raised again here.
+                dispatcher, directory = self.dispatcher(itemsize), None
+            else:
+                kept = dispatcher._cache
+                directory = kept.cache_path if kept.is_kept else None
+            (compiled,) = dispatcher.overloads.values()
+            self._directories[itemsize] = directory
+            self._versions[itemsize] = compiled.entry_point
+            return self._versions[itemsize]
+
+
+def _real(itemsize: int) -> Any:
+    return types.float32 if itemsize == 4 else types.float64
 
 
 @cache

@@ -9,17 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
+    "CompileResultCacheImpl",
+    "FunctionCache",
     "PrimitiveModel",
     "Type",
     "cgutils",
     "codegen_target",
     "cpu_target",
     "default_manager",
+    "global_compiler_lock",
     "ir",
     "is_jit_disabled",
     "lower_builtin",
     "njit",
     "register_model",
+    "rtsys",
     "signature",
     "type_callable",
     "types",
@@ -34,14 +38,27 @@ if TYPE_CHECKING:
     class PrimitiveModel:
         def __init__(self, *args: Any, **options: Any) -> None: ...
 
+    class CompileResultCacheImpl:
+        _locator_classes: list[Any]
+
+    class FunctionCache:
+        cache_path: str
+
+        def __init__(self, function: Any) -> None: ...
+        def flush(self) -> None: ...
+        def _load_overload(self, kinds: Any, target_context: Any) -> Any: ...
+        def _save_overload(self, kinds: Any, compiled: Any) -> None: ...
+
     cgutils: Any
     cpu_target: Any
     default_manager: Any
+    global_compiler_lock: Any
     ir: Any
     is_jit_disabled: bool
     lower_builtin: Any
     njit: Any
     register_model: Any
+    rtsys: Any
     signature: Any
     type_callable: Any
     types: Any
@@ -52,9 +69,12 @@ else:
     from llvmlite import ir
     from numba import njit, types
     from numba.core import cgutils
+    from numba.core.caching import CompileResultCacheImpl, FunctionCache
+    from numba.core.compiler_lock import global_compiler_lock
     from numba.core.config import DISABLE_JIT
     from numba.core.datamodel import default_manager
     from numba.core.registry import cpu_target
+    from numba.core.runtime import rtsys
     from numba.core.typing import signature
     from numba.extending import lower_builtin, models, register_model, type_callable
 

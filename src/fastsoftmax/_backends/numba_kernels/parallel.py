@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["run_in_threads"]
 
@@ -44,6 +47,9 @@ class _Pool:
         futures: list[Future[Any]] = []
         try:
             if self._executor is None:
+                # An exit handler cannot import it: that, too, is a RuntimeError.
+                from concurrent.futures import ThreadPoolExecutor
+
                 self._executor = ThreadPoolExecutor(MOST_HELPERS, "fastsoftmax")
             for _ in range(helpers):
                 futures.append(self._executor.submit(work, *args))

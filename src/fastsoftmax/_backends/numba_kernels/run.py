@@ -95,7 +95,7 @@ def _signature(real: Any) -> tuple[Any, ...]:
     return sums, sums, types.Array(types.float64, 1, "C"), types.float64
 
 
-_COMBINE = Kernel(combine_chunks, _signature)
+_COMBINE = Kernel(combine_chunks, _signature, itemsizes=(8,))
 
 
 def combine(

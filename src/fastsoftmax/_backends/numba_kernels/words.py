@@ -353,7 +353,9 @@ def _in_quarters(a: Wide, b: Wide, lanes: list[int]) -> Wide:
 def turned(*rows: Wide) -> tuple[Wide, ...]:
     """In each quarter a square, of as many vectors as it has lanes: its rows made columns."""
     if len(rows) == 2:
-        return _in_quarters(*rows, [0, 2]), _in_quarters(*rows, [1, 3])
+        first_row, second_row = rows
+        pairs = [0, 2], [1, 3]
+        return tuple(_in_quarters(first_row, second_row, lanes) for lanes in pairs)
     a, b, c, d = rows
     low = [_in_quarters(*pair, [0, 4, 1, 5]) for pair in ((a, b), (c, d))]
     high = [_in_quarters(*pair, [2, 6, 3, 7]) for pair in ((a, b), (c, d))]
