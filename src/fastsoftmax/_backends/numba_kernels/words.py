@@ -354,13 +354,17 @@ def turned(*rows: Wide) -> tuple[Wide, ...]:
     """In each quarter a square, of as many vectors as it has lanes: its rows made columns."""
     if len(rows) == 2:
         first_row, second_row = rows
-        pairs = [0, 2], [1, 3]
-        return tuple(_in_quarters(first_row, second_row, lanes) for lanes in pairs)
+        even, odd = [0, 2], [1, 3]
+        return tuple(_in_quarters(first_row, second_row, lanes) for lanes in (even, odd))
     a, b, c, d = rows
-    low = [_in_quarters(*pair, [0, 4, 1, 5]) for pair in ((a, b), (c, d))]
-    high = [_in_quarters(*pair, [2, 6, 3, 7]) for pair in ((a, b), (c, d))]
+    low, high = (
+        (_in_quarters(a, b, lanes), _in_quarters(c, d, lanes))
+        for lanes in ([0, 4, 1, 5], [2, 6, 3, 7])
+    )
     first, second = [0, 1, 4, 5], [2, 3, 6, 7]
-    return tuple(_in_quarters(*pair, lanes) for pair in (low, high) for lanes in (first, second))
+    return tuple(
+        _in_quarters(ab, cd, lanes) for ab, cd in (low, high) for lanes in (first, second)
+    )
 
 
 def picked(vectors: tuple[Wide, ...], places: list[int]) -> Wide:
