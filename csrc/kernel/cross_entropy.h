@@ -28,8 +28,7 @@ static inline struct fsm_loss close_losses(struct loss_sums *sums) {
 static ALWAYS_INLINE void keep_losses(const struct fsm_job *job, const struct block *b, const double *losses,
                                       struct loss_sums *sums) {
     add_losses(sums, b->lanes, losses);
-    for (size_t i = 0; job->losses.data != NULL && i < b->rows; i++)
-        store_real(sample_address(job, &job->losses, b->sample + i), job->storage, losses[i]);
+    if (job->losses.data != NULL) store_results(job, b, losses);
 }
 
 static ALWAYS_INLINE void cross_entropy_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,

@@ -78,13 +78,15 @@ static ALWAYS_INLINE void log_softmax_blocks(const struct fsm_job *job, struct f
         struct block b = next_block(job, &range, sample, most, across);
         const struct scratch s = slot_scratch(&all, &b);
         struct peaks peaks;
+        double logs[LANES];
         real log_rest[LANES];
         b.x = open_view(job, &job->input, &b, s.x, 1, -(real)INFINITY);
         b.e = open_output(job, &job->out, &b, s.e);
         if (!across && b.e != s.e) b.later = b.e;
         find_peaks(&b, &peaks);
         sum_rest(&b, &peaks, 0);
-        for (size_t i = 0; i < b.lanes; i++) log_rest[i] = (real)log_of_rest(&peaks, i);
+        logs_of_rest(b.lanes, &peaks, logs);
+        for (size_t i = 0; i < b.lanes; i++) log_rest[i] = (real)logs[i];
         write_logs(job, &b, peaks.maximum, log_rest);
         close_output(job, &job->out, &b, b.e, -(real)INFINITY);
         sample += b.rows;
@@ -100,11 +102,12 @@ static inline double infinite_logsumexp(const struct block *b, size_t row, real 
 }
 
 static ALWAYS_INLINE void store_logsumexp(const struct fsm_job *job, const struct block *b, const struct peaks *p) {
-    for (size_t i = 0; i < b->rows; i++) {
-        real m = p->maximum[i];
-        double value = isfinite(m) ? m + log_of_rest(p, i) : infinite_logsumexp(b, i, m);
-        store_real(sample_address(job, &job->losses, b->sample + i), job->storage, value);
-    }
+    double values[LANES];
+    logs_of_rest(b->lanes, p, values);
+    for (size_t i = 0; i < b->lanes; i++) values[i] += p->maximum[i];
+    for (size_t i = 0; i < b->rows; i++)
+        if (!isfinite(p->maximum[i])) values[i] = infinite_logsumexp(b, i, p->maximum[i]);
+    store_results(job, b, values);
 }
 
 static ALWAYS_INLINE void logsumexp_blocks(const struct fsm_job *job, struct fsm_range range, void *memory,

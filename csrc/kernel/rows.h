@@ -129,6 +129,10 @@ static ALWAYS_INLINE double log_of_rest(const struct peaks *p, size_t row) {
     return if_finite(p->maximum[row], log_rest, (double)NAN);
 }
 
+static NEVER_INLINE void logs_of_rest(size_t rows, const struct peaks *restrict p, double *restrict logs) {
+    for (size_t i = 0; i < rows; i++) logs[i] = log_of_rest(p, i);
+}
+
 /* From each row's sum of exponentials to the share of 1 in it. */
 static NEVER_INLINE void shares_of_one(size_t rows, const real *restrict maxima, struct row_sums *restrict sums) {
     for (size_t i = 0; i < rows; i++) {

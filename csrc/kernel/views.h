@@ -105,6 +105,17 @@ static inline int samples_lie_along(const struct fsm_job *job, const struct fsm_
            b->rows == LANES && b->sample % job->inner + LANES <= job->inner;
 }
 
+/* A number a row, to where the job's results go. */
+static inline void store_results(const struct fsm_job *job, const struct block *b, const double *values) {
+    if (b->across && samples_lie_along(job, &job->losses, b)) {
+        real *const out = (real *)sample_address(job, &job->losses, b->sample);
+        for (size_t i = 0; i < LANES; i++) out[i] = (real)values[i];
+        return;
+    }
+    for (size_t i = 0; i < b->rows; i++)
+        store_real(sample_address(job, &job->losses, b->sample + i), job->storage, values[i]);
+}
+
 /* Rows of a whole block that follow each other without gaps. */
 static inline int rows_follow(const struct fsm_job *job, const struct fsm_view *view, const struct block *b) {
     return b->across && b->rows == LANES && lies_along(job, view) && b->sample % job->inner + LANES <= job->inner &&

@@ -15,10 +15,10 @@ from .memory import keep, load_lanes, store
 from .pack import close_job, close_output, finish, open_output, open_view
 from .real import power_factor
 from .rows import cut_scratch, factors_of, scratch_bytes, times_factor, wide_factors
-from .staging import Int, Pointer, Wide, staged
+from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import Sum, acc_add, acc_add_product, sum_times
 from .walk import most_slots, next_block, slot_scratch
-from .words import is_finite, select, to_float64, to_real
+from .words import any_lane, is_finite, select, to_float64, to_real, two_to
 
 __all__ = ["LOG_SOFTMAX_BACKWARD", "SOFTMAX_BACKWARD"]
 
@@ -105,28 +105,47 @@ def log_softmax_backward_step(c: Any, offset: Int, lanes: Int) -> Wide:
 
 
 @staged
-def store_shift(s: Any, shift: Any) -> None:
-    store(s.doubles, 0, to_float64(shift.shift))
-    store(s.doubles2, 0, to_float64(shift.n))
+def any_shifted(shift: Any) -> Bool:
+    return any_lane(shift.shift != 0)
 
 
 @staged
-def scaled_sum(b: Any, s: Any, total: Any) -> Sum:
-    return sum_times(total, row_values(b, s.x, s.doubles))
+def store_shift(s: Any, shift: Any) -> None:
+    store(s.doubles, 0, to_float64(shift.shift))
+
+
+@staged
+def unshift_of(b: Any, s: Any) -> Wide:
+    return row_values(b, s.x, s.doubles)
+
+
+@staged
+def no_unshift(total: Any) -> Wide:
+    return total.hi.like(1)
+
+
+@staged
+def times_unscale(like: Pointer, shift: Any, unshift: Wide, total: Any) -> Sum:
+    """The sum times e^shift and what else its exponentials are to be multiplied by.
+
+    They come times power_factor 2^(headroom - N) e^-shift; shares are 2^headroom times larger.
+    """
+    # 2^N may be out of range where the product is not.
+    n, rounding = to_float64(shift.n), 1.5 * 2.0**52
+    half = (n * 0.5 + rounding) - rounding
+    return sum_times(total, unshift / power_factor(like) * two_to(half) * two_to(n - half))
 
 
 @jitted
 def unscaled(b: Any, s: Any, shift: Any, total: Any) -> Any:
-    """The sum times what makes up for the shift.
-
-    The exponentials come times power_factor 2^(headroom - N) e^-shift; shares are 2^headroom times
-    larger.
-    """
-    store_shift(s, shift)
-    for i in range(b.lanes):
-        scale = math.exp(s.doubles[i]) / power_factor(s.x)
-        s.doubles[i] = math.ldexp(scale, int(s.doubles2[i]))
-    return scaled_sum(b, s, total)
+    """The sum times what makes up for the shift."""
+    unshift = no_unshift(total)
+    if any_shifted(shift):
+        store_shift(s, shift)
+        for i in range(b.lanes):
+            s.doubles[i] = 1.0 if s.doubles[i] == 0 else math.exp(s.doubles[i])
+        unshift = unshift_of(b, s)
+    return times_unscale(s.x, shift, unshift, total)
 
 
 @jitted

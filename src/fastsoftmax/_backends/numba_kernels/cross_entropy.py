@@ -14,28 +14,19 @@ from .job import (
     next_range,
     no_view,
     open_target_job,
-    sample_offset,
     target_types,
 )
 from .losses import add_losses, close_losses, no_losses
 from .mean import add_to_mean, close_mean, mean_row, merge_mean, open_mean
-from .memory import data, keep, offset, set_element_at, store
+from .memory import data, keep, offset
 from .numba_api import types
-from .pack import close_job, close_output, open_output, open_view
+from .pack import close_job, close_output, open_output, open_view, store_results
 from .rows import cut_scratch, scratch_bytes
-from .staging import Int, Wide, staged
+from .staging import Int, staged
 from .targets import prepare_targets
 from .walk import most_slots, next_block, slot_scratch
 
 __all__ = ["CROSS_ENTROPY"]
-
-
-@jitted
-def store_losses(job: Any, b: Any, s: Any, loss: Wide) -> None:
-    store(s.doubles, 0, loss)
-    for i in range(b.rows):
-        at = sample_offset(job.shape, job.losses, b.sample + i)
-        set_element_at(job.losses.data, at, s.doubles[i])
 
 
 @jitted
@@ -55,7 +46,7 @@ def cross_entropy_rows(job: Any, begin: int, end: int, scratch: Any, mean: Any) 
         if job.want_loss:
             losses = add_losses(b, losses, w.loss)
         if job.losses.exists:
-            store_losses(job, b, s, w.loss)
+            store_results(job.shape, job.losses, b, s, w.loss)
         if want_gradient:
             g = find_gradients(job, b, s, w)
             if job.want_mean_grad:

@@ -46,7 +46,7 @@ from .sums import (
     sum_value,
     sum_zero,
 )
-from .targets import blank_ignored, is_dense, read_targets, uniform_targets
+from .targets import are_uniform, blank_ignored, is_dense, read_targets, uniform_targets
 from .words import (
     absolute,
     fma,
@@ -302,7 +302,7 @@ def work_rows(job: Any, b: Any, s: Any, x: Pointer, e: Pointer, want_gradient: b
     p = find_peaks(b, x)
     d = no_dense_sums(p.maximum)
     if t.any_dense:
-        if job.have_labels and not job.class_weight.exists:
+        if are_uniform(job):
             d = sum_uniform(job, b, s, x, p.maximum, f_label)
         else:
             d = sum_dense(job, b, s, x, t.y, p.maximum)
@@ -331,6 +331,55 @@ def gradient_step(c: Any, offset: Int, lanes: Int) -> Wide:
     return fma(-load_lanes(c.y, offset, lanes, 0), c.target, share)
 
 
+class UniformGradient(NamedTuple):
+    e: Pointer
+    share: Any
+    target: Wide
+    y: Wide
+
+
+@staged
+def uniform_step(c: Any, offset: Int, lanes: Int) -> Wide:
+    return fma(-c.y, c.target, times_factor(load_lanes(c.e, offset, lanes, 0), c.share))
+
+
+@staged
+def uniform_gradient(job: Any, e: Pointer, g: Any) -> UniformGradient:
+    other, _ = uniform_targets(job, e)
+    return UniformGradient(e, wide_factors(g.factors), g.target, splat(e, other))
+
+
+@staged
+def own_gradient(job: Any, e: Wide, g: Any) -> Wide:
+    """Of each row's label, from its exponential."""
+    _, own = uniform_targets(job, e)
+    return fma(-splat(e, own), g.target, times_factor(e, wide_factors(g.factors)))
+
+
+@staged
+def uniform_target_at(job: Any, b: Any, s: Any, at: Wide) -> Wide:
+    other, own = (splat(s.x, y) for y in uniform_targets(job, s.x))
+    return select(at == row_values(b, s.x, s.label), own, other)
+
+
+@jitted
+def target_at(job: Any, b: Any, s: Any, y: Pointer, at: Wide) -> Wide:
+    """y of one class in each row, where that is dense."""
+    if are_uniform(job):
+        return uniform_target_at(job, b, s, at)
+    return pick(b, s, y, at)
+
+
+@jitted
+def write_uniform(job: Any, b: Any, s: Any, e: Pointer, g: Any) -> Pointer:
+    """First as if no class were a label."""
+    labels = row_values(b, s.x, s.label)
+    own = own_gradient(job, pick(b, s, e, labels), g)
+    there = finish(job, job.out, b, uniform_step, uniform_gradient(job, e, g), e)
+    put(b, s, labels, own, there)
+    return there
+
+
 @staged
 def with_factors(g: Any, factors: Any) -> Any:
     return Gradients(g.share, g.target, g.at, g.apart, factors)
@@ -340,7 +389,7 @@ def with_factors(g: Any, factors: Any) -> Any:
 def find_gradients(job: Any, b: Any, s: Any, w: Any) -> Any:
     g = label_gradients(job, b, s, w.p, w.f_label)
     if w.t.any_dense:
-        g = dense_gradients(job, b, s, w.p, w.d, pick(b, s, w.t.y, w.p.at), g)
+        g = dense_gradients(job, b, s, w.p, w.d, target_at(job, b, s, w.t.y, w.p.at), g)
     return with_factors(g, factors_of(s, g.share))
 
 
@@ -348,7 +397,10 @@ def find_gradients(job: Any, b: Any, s: Any, w: Any) -> Any:
 def write_gradient(job: Any, b: Any, s: Any, e: Pointer, t: Any, g: Any) -> None:
     """`e` from exponentials to the gradient."""
     f = g.factors
-    if t.any_dense:
+    if t.any_dense and are_uniform(job):
+        take_powers(b, e, f)
+        there = write_uniform(job, b, s, e, g)
+    elif t.any_dense:
         take_powers(b, e, f)
         c = Gradient(e, t.y, wide_factors(f), g.target)
         there = finish(job, job.out, b, gradient_step, c, e)

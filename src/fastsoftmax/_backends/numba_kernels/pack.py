@@ -9,9 +9,9 @@ from .block import transform, transform_streaming
 from .columns import copy_columns, copy_to_columns
 from .compilation import called, jitted
 from .job import sample_at
-from .memory import CACHE_LINE, element_at, end_streaming, offset, set_element_at
+from .memory import CACHE_LINE, element_at, end_streaming, offset, set_element_at, store
 from .real import real_bytes
-from .staging import Pointer, staged
+from .staging import Pointer, Wide, staged
 from .turn import (
     lanes_from_rows,
     rows_from_lanes,
@@ -20,9 +20,17 @@ from .turn import (
     turn_to_rows,
 )
 from .views import lies_along, rows_follow, rows_turn_in_squares, samples_lie_along
-from .words import select
+from .words import select, to_real
 
-__all__ = ["STAGING", "close_job", "close_output", "finish", "open_output", "open_view"]
+__all__ = [
+    "STAGING",
+    "close_job",
+    "close_output",
+    "finish",
+    "open_output",
+    "open_view",
+    "store_results",
+]
 
 MOST_STAGED = 128
 """Classes of rows that are put together before they are streamed."""
@@ -140,6 +148,22 @@ def finish(
         return there
     transform(b, step, context, values)
     return values
+
+
+@staged
+def store_rounded(shape: Any, view: Any, b: Any, values: Wide) -> None:
+    store(sample_at(shape, view, b.sample), 0, to_real(view.data, values))
+
+
+@jitted
+def store_results(shape: Any, view: Any, b: Any, s: Any, values: Wide) -> None:
+    """A number a row, to a view of one a sample."""
+    if samples_lie_along(shape, view, b):
+        store_rounded(shape, view, b, values)
+        return
+    store(s.doubles, 0, values)
+    for i in range(b.rows):
+        set_element_at(sample_at(shape, view, b.sample + i), 0, s.doubles[i])
 
 
 @jitted

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import row_maxima, take_first
+from .block import row_maxima, row_values, take_first
 from .compilation import Kernel, jitted
 from .exponential import find_shifts
 from .exponential_sums import sum_exponentials
@@ -16,12 +16,11 @@ from .job import (
     array_job,
     array_type,
     next_range,
-    sample_offset,
     view_of,
 )
-from .memory import keep, load_lanes, set_element_at, store
+from .memory import keep, load_lanes, store
 from .numba_api import types
-from .pack import close_job, close_output, finish, open_output, open_view
+from .pack import close_job, close_output, finish, open_output, open_view, store_results
 from .rows import (
     cut_scratch,
     factors_of,
@@ -36,7 +35,7 @@ from .rows import (
 from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import Sum
 from .walk import most_slots, next_block, slot_scratch
-from .words import is_finite, select, to_float64, to_real
+from .words import any_lane, is_finite, select, to_float64, to_real
 
 __all__ = ["LOGSUMEXP", "LOG_SOFTMAX", "SOFTMAX"]
 
@@ -111,9 +110,14 @@ def log_softmax_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
 
 
 @staged
-def store_logsumexp(s: Any, p: Any) -> None:
+def logsumexp_of(p: Any) -> Wide:
     m = to_float64(p.maximum)
-    store(s.doubles, 0, select(is_finite(m), m + log_of_rest(p), m))
+    return select(is_finite(m), m + log_of_rest(p), m)
+
+
+@staged
+def all_finite(values: Wide) -> Bool:
+    return ~any_lane(~is_finite(values))
 
 
 @jitted
@@ -125,6 +129,16 @@ def has_nan(b: Any, x: Pointer, row: int) -> Bool:
 
 
 @jitted
+def with_nans(b: Any, s: Any, x: Pointer, values: Wide) -> Wide:
+    """An infinite maximum is the result, unless there is a NaN."""
+    store(s.doubles, 0, values)
+    for i in range(b.lanes):
+        if not is_finite(s.doubles[i]) and has_nan(b, x, i):
+            s.doubles[i] = np.nan
+    return row_values(b, s.x, s.doubles)
+
+
+@jitted
 def logsumexp_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
     sample = begin
     most = most_slots(job)
@@ -132,14 +146,10 @@ def logsumexp_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
         b = next_block(job, begin, sample, end, most)
         s = slot_scratch(scratch, b)
         x = open_view(job.shape, job.input, b, s.x, job.other, -np.inf)
-        store_logsumexp(s, sum_rest(b, s, x, s.e, find_peaks(b, x), False))
-        for i in range(b.rows):
-            value = s.doubles[i]
-            # An infinite maximum is the result, unless there is a NaN.
-            if not is_finite(value) and has_nan(b, x, i):
-                value = np.nan
-            at = sample_offset(job.shape, job.results, sample + i)
-            set_element_at(job.results.data, at, value)
+        values = logsumexp_of(sum_rest(b, s, x, s.e, find_peaks(b, x), False))
+        if not all_finite(values):
+            values = with_nans(b, s, x, values)
+        store_results(job.shape, job.results, b, s, values)
         sample += b.rows
 
 

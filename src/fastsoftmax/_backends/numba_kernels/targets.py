@@ -19,7 +19,14 @@ from .real import lanes_of
 from .staging import Bool, Int, Number, Pointer, Wide, staged
 from .words import choose, fma, select, splat, to_float64, to_real
 
-__all__ = ["blank_ignored", "is_dense", "prepare_targets", "read_targets", "uniform_targets"]
+__all__ = [
+    "are_uniform",
+    "blank_ignored",
+    "is_dense",
+    "prepare_targets",
+    "read_targets",
+    "uniform_targets",
+]
 
 TARGET_IGNORED, TARGET_LABEL, TARGET_DENSE = 0, 1, 2
 
@@ -63,8 +70,14 @@ def smoothing_terms(job: Any, like: Any) -> tuple[Number, Number]:
     return to_real(like, 1.0 - eps), to_real(like, eps / classes)
 
 
+@staged
+def are_uniform(job: Any) -> Bool:
+    """Whether dense targets are the same for all classes but a label's own."""
+    return job.have_labels & ~job.class_weight.exists
+
+
 def uniform_targets(job: Any, like: Any) -> tuple[Number, Number]:
-    """y_k for a class with target 0 and for one with 1, without class weights."""
+    """y_k for a class with target 0 and for one with 1, where targets are uniform."""
     keep, smooth = smoothing_terms(job, like)
     return smooth, keep + smooth
 
@@ -205,7 +218,9 @@ def read_targets(job: Any, b: Any, s: Any) -> Any:
         any_ignored |= s.kind[i] == TARGET_IGNORED
     if any_dense:
         if job.have_labels:
-            smooth_labels(job, b, s)
+            # Where they are uniform, only the mean gradient reads them.
+            if job.want_mean_grad or not are_uniform(job):
+                smooth_labels(job, b, s)
         elif job.class_weight.exists or job.label_smoothing != 0:
             transform(b, effective_step, effective_of(job, y, s), s.y)
             y = s.y

@@ -65,6 +65,7 @@ __all__ = [
     "to_float64",
     "to_real",
     "turned",
+    "two_to",
     "upper_half",
     "yield_thread",
 ]
@@ -362,9 +363,7 @@ def turned(*rows: Wide) -> tuple[Wide, ...]:
         for lanes in ([0, 4, 1, 5], [2, 6, 3, 7])
     )
     first, second = [0, 1, 4, 5], [2, 3, 6, 7]
-    return tuple(
-        _in_quarters(ab, cd, lanes) for ab, cd in (low, high) for lanes in (first, second)
-    )
+    return tuple(_in_quarters(ab, cd, lanes) for ab, cd in (low, high) for lanes in (first, second))
 
 
 def picked(vectors: tuple[Wide, ...], places: list[int]) -> Wide:
@@ -389,6 +388,12 @@ def scale_of(steps: Wide) -> Wide:
     bits = bits_of(steps)
     exponent = to_bits(steps) << (MANTISSA_BITS[bits] - POWER_BITS[bits])
     return from_bits(exponent & EXPONENT_MASK[bits])
+
+
+def two_to(n: Wide) -> Wide:
+    """2 to whole numbers of float64, 0 or infinite where that is out of range."""
+    exponent = select(n < -1023, 0, select(n > 1024, 2047, n + 1023))
+    return from_bits(to_bits(exponent + 2.0**52) << MANTISSA_BITS[64])
 
 
 def power_of(steps: Wide) -> Wide:
