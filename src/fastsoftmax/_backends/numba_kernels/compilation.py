@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from .numba_api import codegen_target, is_jit_disabled, njit, types, versions
 
-__all__ = ["Kernel", "jitted"]
+__all__ = ["Kernel", "digest_of", "jitted"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -49,13 +50,27 @@ class Kernel:
         self._body = body
         self._signature = signature
         self._versions: dict[int, Callable[..., Any]] = {}
+        self._compiled: dict[int, Any] = {}
+
+    @property
+    def body(self) -> FunctionType:
+        """What is compiled."""
+        return cast(FunctionType, self._body)
 
     def version(self, itemsize: int) -> Callable[..., Any]:
         """Return the function for float32 (4) or float64 (8)."""
         try:
             return self._versions[itemsize]
         except KeyError:
-            return self._versions.setdefault(itemsize, self._compile(itemsize))
+            function = cast(Callable[..., Any], self.compiled(itemsize).entry_point)
+            return self._versions.setdefault(itemsize, function)
+
+    def compiled(self, itemsize: int) -> Any:
+        """Return what Numba made of a version: its types, its machine code."""
+        try:
+            return self._compiled[itemsize]
+        except KeyError:
+            return self._compiled.setdefault(itemsize, self._compile(itemsize))
 
     def dispatcher(self, itemsize: int, on_disk: bool = True) -> Any:
         """Return Numba's own object for a version, compiled or read from disk.
@@ -66,15 +81,15 @@ class Kernel:
         """
         real = types.float32 if itemsize == 4 else types.float64
         name = f"{self._body.__name__}_{real.name}"
-        body = cast(FunctionType, self._body)
+        body = self.body
         function = FunctionType(body.__code__, body.__globals__, name)
-        function.__qualname__ = f"{name}_{_digest()}"
+        function.__qualname__ = f"{name}_{digest_of(body.__module__)}"
         function.__module__ = body.__module__
         dispatcher = njit(nogil=True, error_model="numpy", cache=on_disk)(function)
         dispatcher.compile(self._signature(real))
         return dispatcher
 
-    def _compile(self, itemsize: int) -> Callable[..., Any]:
+    def _compile(self, itemsize: int) -> Any:
         try:
             dispatcher = self.dispatcher(itemsize)
         except Exception:
@@ -82,15 +97,20 @@ class Kernel:
             # fails for. An error in the kernel itself is raised again here.
             dispatcher = self.dispatcher(itemsize, on_disk=False)
         (compiled,) = dispatcher.overloads.values()
-        return cast(Callable[..., Any], compiled.entry_point)
+        return compiled
 
 
 @cache
-def _digest() -> str:
-    """Return a short name for the sources, the compiler and the CPU that it compiles for."""
+def digest_of(module: str) -> str:
+    """Return a short name for all that machine code depends on which a module's functions become.
+
+    That is the sources here and beside the module, the compiler, and the CPU that it compiles for.
+    """
     digest = hashlib.sha256()
     for part in (*versions, *codegen_target()):
         digest.update(part.encode() + b"\0")
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
+    folders = {Path(str(sys.modules[name].__file__)).parent for name in (__name__, module)}
+    for folder in sorted(folders):
+        for source in sorted(folder.glob("*.py")):
+            digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 __all__ = [
     "PrimitiveModel",
     "Type",
+    "TypingError",
+    "add_symbol",
     "cgutils",
     "codegen_target",
     "cpu_target",
     "default_manager",
+    "intrinsic",
     "ir",
     "is_jit_disabled",
     "lower_builtin",
+    "make_array",
+    "new_reference",
     "njit",
+    "overload",
     "register_model",
     "signature",
     "type_callable",
@@ -34,13 +40,20 @@ if TYPE_CHECKING:
     class PrimitiveModel:
         def __init__(self, *args: Any, **options: Any) -> None: ...
 
+    class TypingError(Exception): ...
+
+    add_symbol: Any
     cgutils: Any
     cpu_target: Any
     default_manager: Any
+    intrinsic: Any
     ir: Any
     is_jit_disabled: bool
     lower_builtin: Any
+    make_array: Any
+    new_reference: Any
     njit: Any
+    overload: Any
     register_model: Any
     signature: Any
     type_callable: Any
@@ -50,13 +63,24 @@ else:
     import llvmlite
     import numba
     from llvmlite import ir
+    from llvmlite.binding import add_symbol
     from numba import njit, types
     from numba.core import cgutils
     from numba.core.config import DISABLE_JIT
     from numba.core.datamodel import default_manager
+    from numba.core.errors import TypingError
+    from numba.core.imputils import impl_ret_borrowed as new_reference
     from numba.core.registry import cpu_target
     from numba.core.typing import signature
-    from numba.extending import lower_builtin, models, register_model, type_callable
+    from numba.extending import (
+        intrinsic,
+        lower_builtin,
+        models,
+        overload,
+        register_model,
+        type_callable,
+    )
+    from numba.np.arrayobj import make_array
 
     Type = types.Type
     PrimitiveModel = models.PrimitiveModel
