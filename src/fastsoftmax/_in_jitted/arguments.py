@@ -1,4 +1,4 @@
-"""Types of arguments: what is supported in compiled code, and an error that says so for the rest."""
+"""Types of arguments: what compiled code supports, and an error that says so for the rest."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def shares_itself(array: Any) -> bool:
     """Whether an element is in several places."""
     for axis in range(array.ndim):
         if array.strides[axis] == 0 and array.shape[axis] > 1:
-            return array.size > 0
+            return bool(array.size > 0)
     return False
 
 

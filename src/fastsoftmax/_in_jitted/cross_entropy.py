@@ -14,13 +14,13 @@ from .errors import LabelError, WeightError
 from .layout import Way, way_for
 from .linking import linked
 from .targets import Option, class_weight_of, ignored, sample_weight_of, smoothing_of, targets_of
-from .views import nothing
+from .views import first, ignore_both, ignore_three, nothing, second
 from .whole import BAD_CLASS_WEIGHT, BAD_LABEL, WHOLE_CROSS_ENTROPY
 
 __all__ = ["evaluation"]
 
 whole_cross_entropy = linked(WHOLE_CROSS_ENTROPY, __name__)
-no_vector = nothing(types.float64, 1)
+no_vector = nothing(types.float64, 1, given=1)
 
 
 class Wanted(NamedTuple):
@@ -35,23 +35,8 @@ class Wanted(NamedTuple):
 
 
 @jitted
-def not_given(logits: Any, out: Any) -> None:
-    pass
-
-
-@jitted
-def no_output(logits: Any, out: Any) -> Any:
-    return logits
-
-
-@jitted
 def new_gradient(logits: Any, out: Any) -> Any:
     return np.empty_like(logits)
-
-
-@jitted
-def given_output(logits: Any, out: Any) -> Any:
-    return out
 
 
 @jitted
@@ -62,11 +47,6 @@ def new_losses(logits: Any, out: Any) -> Any:
 @jitted
 def new_mean(logits: Any) -> Any:
     return np.zeros(logits.shape[-1])
-
-
-@jitted
-def no_mean(logits: Any) -> Any:
-    return no_vector()
 
 
 @jitted
@@ -84,7 +64,7 @@ def mean_to_given(means: Any, logits: Any, out: Any) -> Any:
 def _check_out(out: Any, of_mean: bool) -> Callable[..., Any]:
     """The compiled check (logits, out) of an output."""
     if out is None:
-        return not_given  # type: ignore[no-any-return]
+        return ignore_both
     check = output_like(out)
 
     @jitted
@@ -100,12 +80,7 @@ def _check_out(out: Any, of_mean: bool) -> Callable[..., Any]:
 
 def _apart(array: Any, is_there: bool, out: Any) -> Callable[..., Any]:
     """The compiled function (array, out) that makes an input one that writing `out` leaves."""
-
-    @jitted
-    def as_it_is(array: Any, out: Any) -> Any:
-        return array
-
-    return as_it_is if out is None or not is_there else separated_from(array)
+    return first if out is None or not is_there else separated_from(array)
 
 
 # --- views -----------------------------------------------------------------------------------
@@ -115,37 +90,27 @@ def _view(
     of: Callable[..., Any] | None, number: int, element: Any, axes: int
 ) -> Callable[..., Any]:
     """The compiled function (layout, array) -> view; of nothing where `of` is None."""
-    none = nothing(element, axes)
-
-    @jitted
-    def no_view(layout: Any, array: Any) -> Any:
-        return none()
-
     if of is None:
-        return no_view  # type: ignore[no-any-return]
+        return nothing(element, axes, given=2)
     through: Callable[..., Any] = of
 
     @jitted
     def view(layout: Any, array: Any) -> Any:
         return through(layout, number, array)
 
-    return view  # type: ignore[no-any-return]
+    return view
 
 
 def _close(of: Callable[..., Any] | None, number: int) -> Callable[..., Any]:
-    @jitted
-    def leave(layout: Any, view: Any, array: Any) -> None:
-        pass
-
     if of is None:
-        return leave  # type: ignore[no-any-return]
+        return ignore_three
     through: Callable[..., Any] = of
 
     @jitted
     def close(layout: Any, view: Any, array: Any) -> None:
         through(layout, number, view, array)
 
-    return close  # type: ignore[no-any-return]
+    return close
 
 
 # --- results ---------------------------------------------------------------------------------
@@ -201,10 +166,10 @@ def _results(wanted: Wanted, loss_of: Any, gradient_of: Any) -> Callable[..., An
         return loss_of(loss, losses, logits), gradient_of(means, logits, out)
 
     if wanted.mean_grad:
-        return with_mean if wanted.loss else mean_alone  # type: ignore[no-any-return]
+        return with_mean if wanted.loss else mean_alone
     if wanted.grad:
-        return with_grad if wanted.loss else grad_alone  # type: ignore[no-any-return]
-    return loss_alone  # type: ignore[no-any-return]
+        return with_grad if wanted.loss else grad_alone
+    return loss_alone
 
 
 # --- all together ----------------------------------------------------------------------------
@@ -227,14 +192,14 @@ def _outputs(wanted: Wanted, logits: Any, out: Any, reduction: str) -> Outputs:
     if per_sample:
         loss_of = all_losses if logits.ndim > 1 else only_loss
     gradient_of = rounded_mean if out is None else mean_to_given
-    gradient = no_output
+    gradient = first
     if wanted.grad:
-        gradient = new_gradient if out is None else given_output
+        gradient = new_gradient if out is None else second
     return Outputs(
         _check_out(out, wanted.mean_grad),
-        new_losses if per_sample else no_output,
+        new_losses if per_sample else first,
         gradient,
-        new_mean if wanted.mean_grad else no_mean,
+        new_mean if wanted.mean_grad else no_vector,
         _results(wanted, loss_of, gradient_of),
         per_sample,
     )
@@ -301,7 +266,7 @@ def evaluation(
     apart_target = _apart(target.type, True, overlapping)
     apart_weight = _apart(sample_weights.type, sample_weights.is_there, overlapping)
     apart_classes = _apart(class_weights.type, class_weights.is_there, overlapping)
-    apart_logits = no_output if overlapping is None else separated
+    apart_logits = first if overlapping is None else separated
     check_out, losses_of, grad_of, means_of, results = outputs[:5]
     of_nothing = np.nan if reduction == "mean" else 0.0
 
@@ -328,7 +293,7 @@ def evaluation(
             loss = run(x, t, w, s, no_label, eps, losses, grad, means)
         return results(loss, losses, grad, means, logits, out)
 
-    return evaluate  # type: ignore[no-any-return]
+    return evaluate
 
 
 def _run(way: Way, views: Views, is_mean: bool, want_total: bool) -> Callable[..., Any]:
@@ -354,4 +319,4 @@ def _run(way: Way, views: Views, is_mean: bool, want_total: bool) -> Callable[..
         close_grad(layout, to_grad, grad)
         return number
 
-    return run  # type: ignore[no-any-return]
+    return run

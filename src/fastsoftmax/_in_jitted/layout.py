@@ -7,7 +7,6 @@ their axes are merged; in place of one that is not there, the logits are given a
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,18 @@ import numpy as np
 from .._backends.numba_kernels.compilation import jitted
 from .linking import linked
 from .merge import MERGE
-from .views import as_entries, as_output_entries, as_output_rows, as_rows
+from .views import (
+    as_entries,
+    as_output_entries,
+    as_output_rows,
+    as_rows,
+    direct_entries,
+    direct_output_entries,
+    direct_output_rows,
+    direct_rows,
+    ignore_four,
+    second,
+)
 
 __all__ = ["Way", "way_for"]
 
@@ -38,67 +48,30 @@ class Way(NamedTuple):
 def way_for(logits: Any, arrays: tuple[Any, ...]) -> Way:
     """Return the way for a call, by the types of the logits and of the arrays after them."""
     if logits.ndim <= 2 or all(array.layout == "C" for array in (logits, *arrays)):
-        return _direct(min(logits.ndim, 3))
+        return _direct(1 + len(arrays))
     return _merged(1 + len(arrays))
 
 
 @jitted
-def step_of_one(array: Any) -> int:
-    return 0
+def open_direct_three(x: Any, mask: Any, out: Any) -> int:
+    return int(x.size // x.shape[-1])
 
 
 @jitted
-def step_of_line(array: Any) -> int:
-    return int(array.strides[0])
+def open_direct_five(x: Any, targets: Any, sample_weight: Any, losses: Any, grad: Any) -> int:
+    return int(x.size // x.shape[-1])
 
 
-@jitted
-def step_of_whole_row(array: Any) -> int:
-    return int(array.shape[-1] * array.itemsize)
+def _direct(count: int) -> Way:
+    """One sample, or a row of them at one step: all arrays of three axes or more in C order.
 
-
-@jitted
-def step_of_element(array: Any) -> int:
-    return int(array.itemsize)
-
-
-@cache
-def _direct(ndim: int) -> Way:
-    """One sample, or a row of them at one step: all arrays of three axes or more in C order."""
-
-    @jitted
-    def open_(*arrays: Any) -> Any:
-        logits = arrays[0]
-        return logits.size // logits.shape[-1]
-
-    step_of_rows = (step_of_one, step_of_line, step_of_whole_row)[ndim - 1]
-    step_of_entries = (step_of_one, step_of_line, step_of_element)[ndim - 1]
-
-    @jitted
-    def rows(samples: Any, number: int, array: Any) -> Any:
-        return as_rows(array, 0, 1, samples, 0, step_of_rows(array))
-
-    @jitted
-    def entries(samples: Any, number: int, array: Any) -> Any:
-        return as_entries(array, 0, 1, samples, 0, step_of_entries(array))
-
-    @jitted
-    def output_rows(samples: Any, number: int, array: Any) -> Any:
-        return as_output_rows(array, 0, 1, samples, 0, step_of_rows(array))
-
-    @jitted
-    def output_entries(samples: Any, number: int, array: Any) -> Any:
-        return as_output_entries(array, 0, 1, samples, 0, step_of_entries(array))
-
-    @jitted
-    def close(samples: Any, number: int, view: Any, array: Any) -> Any:
-        return None
-
-    @jitted
-    def position(samples: Any, number: int) -> Any:
-        return number
-
-    return Way(open_, rows, entries, output_rows, output_entries, close, close, position)
+    The layout is the number of samples.
+    """
+    return Way(
+        open_direct_three if count == 3 else open_direct_five,
+        direct_rows, direct_entries, direct_output_rows, direct_output_entries,
+        ignore_four, ignore_four, second,
+    )  # fmt: skip
 
 
 @jitted
@@ -116,7 +89,7 @@ def distance_to(layout: Any, sample: int, strides: Any) -> int:
 @jitted
 def in_c_order(layout: Any, sample: int) -> int:
     """The same sample's number in C order."""
-    lengths, order, plan = layout
+    lengths = layout[0]
     steps = np.ones_like(lengths)
     for axis in range(lengths.size - 2, -1, -1):
         steps[axis] = steps[axis + 1] * lengths[axis + 1]
@@ -232,7 +205,7 @@ def open_five(x: Any, targets: Any, sample_weight: Any, losses: Any, grad: Any) 
 def _merged(count: int) -> Way:
     """Samples along two axes and more, in any order in memory."""
     return Way(
-        {3: open_three, 5: open_five}[count],
+        open_three if count == 3 else open_five,
         merged_rows, merged_entries, merged_output_rows, merged_output_entries,
         close_merged_rows, close_merged_entries, in_c_order,
     )  # fmt: skip

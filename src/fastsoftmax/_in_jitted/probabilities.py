@@ -15,22 +15,17 @@ from .checks import check_classes, output_like, separated, separated_from
 from .errors import WhereError
 from .layout import Way, way_for
 from .linking import linked
-from .views import counters, nothing
+from .views import counters, ignore_both, nothing, second
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 softmax_kernel = linked(SOFTMAX, __name__)
 log_softmax_kernel = linked(LOG_SOFTMAX, __name__)
 logsumexp_kernel = linked(LOGSUMEXP, __name__)
-no_mask = nothing(types.uint8, 3)
+no_mask = nothing(types.uint8, 3, given=2)
 
 
 # --- masks -----------------------------------------------------------------------------------
-
-
-@jitted
-def everything(where: Any, x: Any) -> Any:
-    return x
 
 
 @jitted
@@ -55,16 +50,14 @@ def _mask_type(where: Any, logits: Any) -> Any:
 
 def _mask_view(where: Any, way: Way) -> Callable[..., Any]:
     rows = way.rows
-
-    @jitted
-    def none(layout: Any, mask: Any) -> Any:
-        return no_mask()
+    if is_none(where):
+        return no_mask
 
     @jitted
     def view(layout: Any, mask: Any) -> Any:
         return rows(layout, 1, mask)
 
-    return none if is_none(where) else view
+    return view
 
 
 # --- rows to rows ----------------------------------------------------------------------------
@@ -74,7 +67,7 @@ def _rows_to_rows(kernel: Any, x: Any, where: Any, out: Any) -> Callable[..., An
     """Return the compiled function (x, where, result): `result` is written and returned."""
     mask = _mask_type(where, x)
     way = way_for(x, (mask, x if out is None else out))
-    mask_of = everything if is_none(where) else broadcast
+    mask_of = second if is_none(where) else broadcast
     mask_view, separated_mask = _mask_view(where, way), separated_from(mask)
     open_, rows, output_rows, close_rows = way.open, way.rows, way.output_rows, way.close_rows
     may_overlap = out is not None
@@ -109,8 +102,8 @@ def _rows_to_rows(kernel: Any, x: Any, where: Any, out: Any) -> Callable[..., An
         return result
 
     if not may_overlap:
-        return to_new  # type: ignore[no-any-return]
-    return to_given_unmasked if is_none(where) else to_given  # type: ignore[no-any-return]
+        return to_new
+    return to_given_unmasked if is_none(where) else to_given
 
 
 def _probabilities(kernel: Any) -> Callable[..., Any]:
@@ -199,11 +192,6 @@ def with_axis_to_given(x: Any, work: Any, out: Any) -> Any:
     return out
 
 
-@jitted
-def check_nothing(x: Any, out: Any) -> None:
-    pass
-
-
 def _checked(check: Callable[..., Any], keepdims: bool) -> Callable[..., Any]:
     @jitted
     def check_out(x: Any, out: Any) -> None:
@@ -231,11 +219,11 @@ def logsumexp(
     given = check_output(out, logits.dtype, logits.ndim - (not kept))
     mask, work_type = _mask_type(where, logits), types.Array(logits.dtype, logits.ndim - 1, "C")
     way = way_for(logits, (mask, work_type))
-    mask_of = everything if is_none(where) else broadcast
+    mask_of = second if is_none(where) else broadcast
     mask_view = _mask_view(where, way)
     open_, rows, entries = way.open, way.rows, way.output_entries
     close_entries = way.close_entries
-    check_out = check_nothing if given is None else _checked(output_like(given), kept)
+    check_out = ignore_both if given is None else _checked(output_like(given), kept)
     if given is None:
         finish = with_axis if kept else as_it_is if logits.ndim > 1 else as_number
     else:

@@ -16,11 +16,11 @@ from .errors import (
     SmoothingError,
     TargetShapeError,
 )
-from .views import nothing
+from .views import nothing, second
 
 __all__ = ["Option", "class_weight_of", "ignored", "sample_weight_of", "smoothing_of", "targets_of"]
 
-no_weight = nothing(types.float64, 1)
+no_weight = nothing(types.float64, 1, given=2)
 
 
 class Option(NamedTuple):
@@ -103,11 +103,6 @@ def _cast(array: Any, dtype: Any) -> Any:
 
 
 @jitted
-def no_class_weight(weight: Any, logits: Any) -> Any:
-    return no_weight()
-
-
-@jitted
 def class_weight(weight: Any, logits: Any) -> Any:
     if weight.size != logits.shape[-1]:
         raise ClassWeightShapeError(weight.shape, logits.shape[-1])
@@ -115,11 +110,6 @@ def class_weight(weight: Any, logits: Any) -> Any:
     for k in range(weight.size):
         copy[k] = weight[k]
     return copy
-
-
-@jitted
-def no_sample_weight(weight: Any, logits: Any) -> Any:
-    return logits
 
 
 @jitted
@@ -138,7 +128,7 @@ def class_weight_of(weight: Any) -> Option:
     """Class weights come as a copy in one piece."""
     kind = types.Array(types.float64, 1, "C")
     if is_none(weight):
-        return Option(no_class_weight, kind, is_there=False)
+        return Option(no_weight, kind, is_there=False)
     check_array(weight, "weight", "fib", 1)
     return Option(class_weight, kind)
 
@@ -146,7 +136,7 @@ def class_weight_of(weight: Any) -> Option:
 def sample_weight_of(weight: Any, logits: Any) -> Option:
     """Sample weights come as an array of float64 of the labels' shape."""
     if is_none(weight):
-        return Option(no_sample_weight, logits, is_there=False)
+        return Option(second, logits, is_there=False)
     array = check_array(weight, "sample_weight", "fib", logits.ndim - 1)
     if array.dtype == types.float64:
         return Option(sample_weight_as_it_is, array)
@@ -173,10 +163,10 @@ def smoothing_of(label_smoothing: Any) -> Callable[..., Any]:
     """Return the compiled function from what was given to a float in [0, 1]."""
     value = constant(label_smoothing)
     if isinstance(value, float) and value == 0.0:
-        return no_smoothing  # type: ignore[no-any-return]
+        return no_smoothing
     if not isinstance(label_smoothing, (types.Float, types.Integer)):
         raise TypingError(f"label_smoothing must be a number in [0, 1], not {label_smoothing}")
-    return check_smoothing  # type: ignore[no-any-return]
+    return check_smoothing
 
 
 @jitted
@@ -192,7 +182,7 @@ def ignore_label(ignore_index: Any) -> Any:
 def ignored(ignore_index: Any, targets: Option) -> Callable[..., Any]:
     """Return the compiled function from what was given to (is there one, the label to ignore)."""
     if is_none(ignore_index):
-        return ignore_none  # type: ignore[no-any-return]
+        return ignore_none
     if not isinstance(ignore_index, types.Integer):
         raise TypingError(f"ignore_index must be an integer or None, not {ignore_index}")
     if not targets.is_labels:
@@ -200,4 +190,4 @@ def ignored(ignore_index: Any, targets: Option) -> Callable[..., Any]:
             "ignore_index has no meaning for targets that are probabilities; "
             "give those samples a sample_weight of 0"
         )
-    return ignore_label  # type: ignore[no-any-return]
+    return ignore_label

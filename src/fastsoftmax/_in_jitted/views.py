@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from .._backends.numba_kernels.numba_api import (
@@ -22,8 +23,17 @@ __all__ = [
     "as_output_rows",
     "as_rows",
     "counters",
+    "direct_entries",
+    "direct_output_entries",
+    "direct_output_rows",
+    "direct_rows",
+    "first",
+    "ignore_both",
+    "ignore_four",
+    "ignore_three",
     "label_of_row",
     "nothing",
+    "second",
     "sums_of_chunk",
 ]
 
@@ -77,7 +87,7 @@ def _view(has_classes: bool, is_input: bool) -> Callable[..., Any]:
 
         return signature(kind, array, *[types.intp] * 5), generate
 
-    return intrinsic(view)  # type: ignore[no-any-return]
+    return intrinsic(view)
 
 
 as_rows = _view(has_classes=True, is_input=True)
@@ -86,21 +96,122 @@ as_entries = _view(has_classes=False, is_input=True)
 as_output_entries = _view(has_classes=False, is_input=False)
 
 
-def nothing(element: Any, axes: int) -> Callable[..., Any]:
-    """Return an intrinsic for an array of length 0: to a kernel, one that is not there."""
+def _direct_view(has_classes: bool, is_input: bool) -> Callable[..., Any]:
+    """An intrinsic (samples, number, array) -> view (1, samples[, K]) of samples at one step.
 
-    def none(context: Any) -> Any:
-        kind = types.Array(element, axes, "C")
+    Arrays of more than one sample axis are in C order.
+    """
+
+    def view(context: Any, samples: Any, number: Any, array: Any) -> Any:
+        kind = types.Array(_element(array), 3 if has_classes else 2, "A", readonly=is_input)
+        axes = array.ndim - has_classes
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             word = context.get_value_type(types.intp)
-            zeros = [word(0)] * axes
-            place = cgutils.voidptr_t(None)
-            return _fill(context, builder, kind, place, zeros, zeros, None)
+            owner = make_array(array)(context, builder, args[2])
+            lengths = cgutils.unpack_tuple(builder, owner.shape) if array.ndim else []
+            steps = cgutils.unpack_tuple(builder, owner.strides) if array.ndim else []
+            step = word(0)
+            if axes == 1:
+                step = steps[0]
+            elif axes > 1:
+                step = builder.mul(lengths[-1], owner.itemsize) if has_classes else owner.itemsize
+            shape, strides = [word(1), args[0]], [word(0), step]
+            if has_classes:
+                shape.append(lengths[-1])
+                strides.append(steps[-1])
+            value = _fill(context, builder, kind, owner.data, shape, strides, owner)
+            return new_reference(context, builder, kind, value)
 
+        return signature(kind, types.intp, types.intp, array), generate
+
+    return intrinsic(view)
+
+
+direct_rows = _direct_view(has_classes=True, is_input=True)
+direct_output_rows = _direct_view(has_classes=True, is_input=False)
+direct_entries = _direct_view(has_classes=False, is_input=True)
+direct_output_entries = _direct_view(has_classes=False, is_input=False)
+
+
+# --- in place of what is not there: nothing is compiled for these ------------------------------
+
+
+@cache
+def nothing(element: Any, axes: int, given: int = 0) -> Callable[..., Any]:
+    """Return an intrinsic for an array of length 0: to a kernel, one that is not there.
+
+    It takes so many arguments as `given` says, and does not look at them.
+    """
+    kind = types.Array(element, axes, "C")
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        zeros = [context.get_value_type(types.intp)(0)] * axes
+        return _fill(context, builder, kind, cgutils.voidptr_t(None), zeros, zeros, None)
+
+    def of_none(context: Any) -> Any:
         return signature(kind), generate
 
-    return intrinsic(none)  # type: ignore[no-any-return]
+    def of_one(context: Any, one: Any) -> Any:
+        return signature(kind, one), generate
+
+    def of_two(context: Any, one: Any, another: Any) -> Any:
+        return signature(kind, one, another), generate
+
+    return intrinsic((of_none, of_one, of_two)[given])
+
+
+@intrinsic
+def first(context: Any, one: Any, another: Any) -> Any:
+    """The first of two arguments."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return new_reference(context, builder, one, args[0])
+
+    return signature(one, one, another), generate
+
+
+@intrinsic
+def second(context: Any, one: Any, another: Any) -> Any:
+    """The second of two arguments."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return new_reference(context, builder, another, args[1])
+
+    return signature(another, one, another), generate
+
+
+@intrinsic
+def ignore_both(context: Any, one: Any, another: Any) -> Any:
+    """Nothing to do with two arguments."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.get_dummy_value()
+
+    return signature(types.none, one, another), generate
+
+
+@intrinsic
+def ignore_three(context: Any, one: Any, two: Any, three: Any) -> Any:
+    """Nothing to do with three arguments."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.get_dummy_value()
+
+    return signature(types.none, one, two, three), generate
+
+
+@intrinsic
+def ignore_four(context: Any, one: Any, two: Any, three: Any, four: Any) -> Any:
+    """Nothing to do with four arguments."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.get_dummy_value()
+
+    return signature(types.none, one, two, three, four), generate
+
+
+# --- on the stack ----------------------------------------------------------------------------
 
 
 def _on_stack(element: Any, shape: tuple[int, ...], has_number: bool) -> Callable[..., Any]:
@@ -126,7 +237,7 @@ def _on_stack(element: Any, shape: tuple[int, ...], has_number: bool) -> Callabl
     def of_zeros(context: Any) -> Any:
         return signature(kind), generate
 
-    return intrinsic(with_number if has_number else of_zeros)  # type: ignore[no-any-return]
+    return intrinsic(with_number if has_number else of_zeros)
 
 
 counters = _on_stack(types.int64, (2,), has_number=False)

@@ -53,9 +53,9 @@ class Kernel:
         self._compiled: dict[int, Any] = {}
 
     @property
-    def body(self) -> FunctionType:
+    def body(self) -> Any:
         """What is compiled."""
-        return cast(FunctionType, self._body)
+        return self._body
 
     def version(self, itemsize: int) -> Callable[..., Any]:
         """Return the function for float32 (4) or float64 (8)."""
@@ -81,7 +81,7 @@ class Kernel:
         """
         real = types.float32 if itemsize == 4 else types.float64
         name = f"{self._body.__name__}_{real.name}"
-        body = self.body
+        body = cast(FunctionType, self._body)
         function = FunctionType(body.__code__, body.__globals__, name)
         function.__qualname__ = f"{name}_{digest_of(body.__module__)}"
         function.__module__ = body.__module__

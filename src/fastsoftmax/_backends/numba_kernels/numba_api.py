@@ -6,6 +6,7 @@ part differs between its releases.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
@@ -42,18 +43,22 @@ if TYPE_CHECKING:
 
     class TypingError(Exception): ...
 
+    def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]: ...
+
+    def overload(
+        function: Callable[..., Any], **options: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
+
     add_symbol: Any
     cgutils: Any
     cpu_target: Any
     default_manager: Any
-    intrinsic: Any
     ir: Any
     is_jit_disabled: bool
     lower_builtin: Any
     make_array: Any
     new_reference: Any
     njit: Any
-    overload: Any
     register_model: Any
     signature: Any
     type_callable: Any
