@@ -187,8 +187,8 @@ def cross_entropy(request: pytest.FixtureRequest) -> tuple[Callable[..., Any], C
     return request.param, compiled(request.param)
 
 
-@pytest.mark.parametrize("targets", ["int32", "int64", "soft"])
-@pytest.mark.parametrize("layout", ["C order", "Fortran order", "rotated axes"])
+@pytest.mark.parametrize("targets", ["int64", "soft"])
+@pytest.mark.parametrize("layout", ["C order", "rotated axes"])
 @pytest.mark.parametrize("shape", [(7,), (19, 10), (4, 3, 6)], ids=str)
 def test_cross_entropy(
     cross_entropy: tuple[Any, Any], shape: tuple[int, ...], layout: str, targets: str, dtype: str
@@ -199,10 +199,10 @@ def test_cross_entropy(
     assert_same(jitted(x, t), plain(x, t))
 
 
-@pytest.mark.parametrize("layout", ["slice", "reversed", "read-only"])
+@pytest.mark.parametrize("layout", ["Fortran order", "slice", "reversed", "read-only"])
 def test_cross_entropy_of_more_layouts(layout: str) -> None:
     for shape in ((2, 3, 4, 5), (5, 300), (19, 10)):
-        x, t = laid_out(logits(shape, "float64"), layout), laid_out(labels(shape), layout)
+        x, t = laid_out(logits(shape, "float64"), layout), laid_out(labels(shape, "int32"), layout)
         for plain in (call_value_and_grad, call_value_and_mean_grad):
             assert_same(compiled(plain)(x, t), plain(x, t))
 

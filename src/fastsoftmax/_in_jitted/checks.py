@@ -9,13 +9,19 @@ from .._backends.numba_kernels.compilation import jitted
 from .errors import NoClassesError, OutputError
 from .views import address
 
-__all__ = ["check_classes", "output_like", "separated", "separated_from"]
+__all__ = ["check_classes", "check_classes_of_x", "output_like", "separated", "separated_from"]
 
 
 @jitted
-def check_classes(array: Any, name: str) -> None:
-    if array.shape[-1] == 0:
-        raise NoClassesError(name, array.shape)
+def check_classes(logits: Any) -> None:
+    if logits.shape[-1] == 0:
+        raise NoClassesError("logits", logits.shape)
+
+
+@jitted
+def check_classes_of_x(x: Any) -> None:
+    if x.shape[-1] == 0:
+        raise NoClassesError("x", x.shape)
 
 
 @jitted

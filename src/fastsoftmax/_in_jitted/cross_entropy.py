@@ -280,7 +280,7 @@ def evaluation(
         label_smoothing: Any,
         out: Any,
     ) -> Any:
-        check_classes(logits, "logits")
+        check_classes(logits)
         t = target_of(targets, logits)
         w, s = weight_of(weight, logits), sample_weight_from(sample_weight, logits)
         eps, no_label = smoothing(label_smoothing), ignore(ignore_index)

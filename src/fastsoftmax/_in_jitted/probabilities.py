@@ -11,7 +11,7 @@ from .._backends.numba_kernels.compilation import jitted
 from .._backends.numba_kernels.numba_api import types
 from .._backends.numba_kernels.probabilities import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 from .arguments import check_array, check_call, check_choice, check_logits, check_output, is_none
-from .checks import check_classes, output_like, separated, separated_from
+from .checks import check_classes_of_x, output_like, separated, separated_from
 from .errors import WhereError
 from .layout import Way, way_for
 from .linking import linked
@@ -129,7 +129,7 @@ def _probabilities(kernel: Any) -> Callable[..., Any]:
                 backend: Any = None,
                 num_threads: Any = None,
             ) -> Any:
-                check_classes(x, "x")
+                check_classes_of_x(x)
                 return fill(x, where, np.empty_like(x))
 
             return to_new
@@ -143,7 +143,7 @@ def _probabilities(kernel: Any) -> Callable[..., Any]:
             backend: Any = None,
             num_threads: Any = None,
         ) -> Any:
-            check_classes(x, "x")
+            check_classes_of_x(x)
             check_out(out, x.shape)
             return fill(x, where, out)
 
@@ -246,7 +246,7 @@ def logsumexp(
         backend: Any = None,
         num_threads: Any = None,
     ) -> Any:
-        check_classes(x, "x")
+        check_classes_of_x(x)
         check_out(x, out)
         work = np.empty(x.shape[:-1], x.dtype)
         mask = mask_of(where, x)

@@ -271,7 +271,7 @@ def _loss_by_types(logits: Any, target: Any) -> Callable[..., Any]:
     work = _kernel_for(row.dtype, nothing(row.dtype, 3, given=1))
 
     def implementation(logits: Any, target: Any) -> Any:
-        check_classes(logits, "logits")
+        check_classes(logits)
         check_label(target, logits)
         return work(logits, target, logits)
 
@@ -299,7 +299,7 @@ def _loss_and_grad_by_types(logits: Any, target: Any, out: Any) -> Callable[...,
     check_out, work = output_like(given), _kernel_for(row.dtype, row_to_write)
 
     def implementation(logits: Any, target: Any, out: Any) -> Any:
-        check_classes(logits, "logits")
+        check_classes(logits)
         check_label(target, logits)
         check_out(out, logits.shape)
         return work(separated(logits, out), target, out)
