@@ -34,3 +34,4 @@ def examples(session: nox.Session) -> None:
     """Every example, as a user would run it."""
     session.install(".[numba,examples]")
     session.run("python", "examples/digits.py", "--all-backends", "--no-plot", *session.posargs)
+    session.run("python", "examples/numba_trainer.py")

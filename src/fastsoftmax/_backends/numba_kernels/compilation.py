@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from .numba_api import (
     versions,
 )
 
-__all__ = ["KERNELS", "Kernel", "called", "jitted"]
+__all__ = ["KERNELS", "Kernel", "called", "digest_of", "jitted"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -73,13 +74,27 @@ class Kernel:
         self._body = body
         self._signature = signature
         self._versions: dict[int, Callable[..., Any]] = {}
+        self._compiled: dict[int, Any] = {}
         self._directories: dict[int, str | None] = {}
         KERNELS.append(self)
+
+    @property
+    def body(self) -> Any:
+        """What is compiled."""
+        return self._body
 
     def version(self, itemsize: int) -> Callable[..., Any]:
         """Return the function for float32 (4) or float64 (8)."""
         try:
             return self._versions[itemsize]
+        except KeyError:
+            function = cast(Callable[..., Any], self.compiled(itemsize).entry_point)
+            return self._versions.setdefault(itemsize, function)
+
+    def compiled(self, itemsize: int) -> Any:
+        """Return what Numba made of a version: its types, its machine code."""
+        try:
+            return self._compiled[itemsize]
         except KeyError:
             return self._compile(itemsize)
 
@@ -99,7 +114,7 @@ class Kernel:
         name = f"{self.name}_{real.name}"
         body = cast(FunctionType, self._body)
         function = FunctionType(body.__code__, body.__globals__, name)
-        function.__qualname__ = f"{name}_{_digest()}"
+        function.__qualname__ = f"{name}_{digest_of(body.__module__)}"
         function.__module__ = body.__module__
         dispatcher = njit(nogil=True, error_model="numpy")(function)
         if cache is not None:
@@ -107,10 +122,10 @@ class Kernel:
         dispatcher.compile(self._signature(real))
         return dispatcher
 
-    def _compile(self, itemsize: int) -> Callable[..., Any]:
+    def _compile(self, itemsize: int) -> Any:
         with global_compiler_lock:
-            if itemsize in self._versions:  # another thread was first
-                return self._versions[itemsize]
+            if itemsize in self._compiled:  # another thread was first
+                return self._compiled[itemsize]
             try:
                 dispatcher = self.dispatcher(itemsize, KernelCache)
             except Exception:
@@ -122,8 +137,8 @@ class Kernel:
                 directory = kept.cache_path if kept.is_kept else None
             (compiled,) = dispatcher.overloads.values()
             self._directories[itemsize] = directory
-            self._versions[itemsize] = compiled.entry_point
-            return self._versions[itemsize]
+            self._compiled[itemsize] = compiled
+            return compiled
 
 
 def _real(itemsize: int) -> Any:
@@ -131,11 +146,16 @@ def _real(itemsize: int) -> Any:
 
 
 @cache
-def _digest() -> str:
-    """Return a short name for the sources, the compiler and the CPU that it compiles for."""
+def digest_of(module: str) -> str:
+    """Return a short name for all that machine code depends on which a module's functions become.
+
+    That is the sources here and beside the module, the compiler, and the CPU that it compiles for.
+    """
     digest = hashlib.sha256()
     for part in (*versions, *codegen_target()):
         digest.update(part.encode() + b"\0")
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
+    folders = {Path(str(sys.modules[name].__file__)).parent for name in (__name__, module)}
+    for folder in sorted(folders):
+        for source in sorted(folder.glob("*.py")):
+            digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

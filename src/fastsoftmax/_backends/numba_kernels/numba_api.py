@@ -6,6 +6,7 @@ part differs between its releases.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
@@ -13,15 +14,21 @@ __all__ = [
     "FunctionCache",
     "PrimitiveModel",
     "Type",
+    "TypingError",
+    "add_symbol",
     "cgutils",
     "codegen_target",
     "cpu_target",
     "default_manager",
     "global_compiler_lock",
+    "intrinsic",
     "ir",
     "is_jit_disabled",
     "lower_builtin",
+    "make_array",
+    "new_reference",
     "njit",
+    "overload",
     "register_model",
     "rtsys",
     "signature",
@@ -49,6 +56,15 @@ if TYPE_CHECKING:
         def _load_overload(self, kinds: Any, target_context: Any) -> Any: ...
         def _save_overload(self, kinds: Any, compiled: Any) -> None: ...
 
+    class TypingError(Exception): ...
+
+    def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]: ...
+
+    def overload(
+        function: Callable[..., Any], **options: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
+
+    add_symbol: Any
     cgutils: Any
     cpu_target: Any
     default_manager: Any
@@ -56,6 +72,8 @@ if TYPE_CHECKING:
     ir: Any
     is_jit_disabled: bool
     lower_builtin: Any
+    make_array: Any
+    new_reference: Any
     njit: Any
     register_model: Any
     rtsys: Any
@@ -67,16 +85,27 @@ else:
     import llvmlite
     import numba
     from llvmlite import ir
+    from llvmlite.binding import add_symbol
     from numba import njit, types
     from numba.core import cgutils
     from numba.core.caching import CompileResultCacheImpl, FunctionCache
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.config import DISABLE_JIT
     from numba.core.datamodel import default_manager
+    from numba.core.errors import TypingError
+    from numba.core.imputils import impl_ret_borrowed as new_reference
     from numba.core.registry import cpu_target
     from numba.core.runtime import rtsys
     from numba.core.typing import signature
-    from numba.extending import lower_builtin, models, register_model, type_callable
+    from numba.extending import (
+        intrinsic,
+        lower_builtin,
+        models,
+        overload,
+        register_model,
+        type_callable,
+    )
+    from numba.np.arrayobj import make_array
 
     Type = types.Type
     PrimitiveModel = models.PrimitiveModel

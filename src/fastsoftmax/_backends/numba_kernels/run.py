@@ -15,7 +15,7 @@ from .staging import Number
 from .sums import sum_error
 from .words import is_finite
 
-__all__ = ["Plan", "combine"]
+__all__ = ["COMBINE", "Plan", "chunk_length", "combine", "mean_pitch"]
 
 CHUNK_ELEMENTS = 16384
 """A chunk's logits stay in cache between their kernel's passes."""
@@ -37,6 +37,24 @@ MEAN_PITCH = 16
 """A mean gradient's sums in memory are whole vectors."""
 
 
+def chunk_length(samples: int, classes: int, class_stride: int, want_mean_grad: bool) -> int:
+    """Return how many samples a chunk has: plain arithmetic, for compiled callers too."""
+    chunk = CHUNK_ELEMENTS // classes + 1
+    if want_mean_grad:
+        rows = max(samples // FEWEST_CHUNKS, FEWEST_MEAN_ROWS)
+        chunk = max(chunk, min(MEAN_ROWS, rows))
+    if class_stride not in (4, 8):
+        chunk = -(-chunk // COLUMNS) * COLUMNS
+    if classes <= LONGEST_ACROSS:
+        chunk = -(-chunk // ROWS_ACROSS) * ROWS_ACROSS
+    return chunk
+
+
+def mean_pitch(classes: int) -> int:
+    """Return how many sums a mean gradient of so many classes has room for."""
+    return -(-classes // MEAN_PITCH) * MEAN_PITCH
+
+
 class Plan:
     """How the samples of one call are cut up."""
 
@@ -46,16 +64,8 @@ class Plan:
         outer, inner, self.classes = x.shape
         self.itemsize = x.itemsize
         samples = outer * inner
-        chunk = CHUNK_ELEMENTS // self.classes + 1
-        if want_mean_grad:
-            rows = max(samples // FEWEST_CHUNKS, FEWEST_MEAN_ROWS)
-            chunk = max(chunk, min(MEAN_ROWS, rows))
-        if x.strides[2] not in (4, 8):
-            chunk = -(-chunk // COLUMNS) * COLUMNS
-        if self.classes <= LONGEST_ACROSS:
-            chunk = -(-chunk // ROWS_ACROSS) * ROWS_ACROSS
-        self.chunk = chunk
-        self.chunks = -(-samples // chunk)
+        self.chunk = chunk_length(samples, self.classes, x.strides[2], want_mean_grad)
+        self.chunks = -(-samples // self.chunk)
         is_worth = samples * self.classes >= WORTH_A_THREAD
         self.threads = min(num_threads, self.chunks) if is_worth else 1
 
@@ -66,8 +76,7 @@ class Plan:
 
     def sums(self, want_mean_grad: bool) -> tuple[Float64Array, Float64Array]:
         """Return where the chunks put their losses, and all together their mean gradient."""
-        pitch = -(-self.classes // MEAN_PITCH) * MEAN_PITCH
-        mean_shape = (2, pitch) if want_mean_grad else (0, 0)
+        mean_shape = (2, mean_pitch(self.classes)) if want_mean_grad else (0, 0)
         return np.empty((self.chunks, 4)), np.zeros(mean_shape)
 
 
@@ -95,12 +104,12 @@ def _signature(real: Any) -> tuple[Any, ...]:
     return sums, sums, types.Array(types.float64, 1, "C"), types.float64
 
 
-_COMBINE = Kernel(combine_chunks, _signature, itemsizes=(8,))
+COMBINE = Kernel(combine_chunks, _signature, itemsizes=(8,))
 
 
 def combine(
     chunk_loss: Float64Array, mean_sums: Float64Array, mean_grad: Float64Array, divisor: float
 ) -> float:
     """Fill the mean gradient and return the loss over the divisor, from the chunks' in order."""
-    loss: float = _COMBINE.version(8)(chunk_loss, mean_sums, mean_grad, divisor)
+    loss: float = COMBINE.version(8)(chunk_loss, mean_sums, mean_grad, divisor)
     return loss
