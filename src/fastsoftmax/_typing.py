@@ -41,6 +41,14 @@ class Backend(Protocol):
     def NATIVE_HALF(self) -> bool:
         """Whether float16 and bfloat16 logits are taken as they are."""
 
+    @property
+    def PLAIN(self) -> Mapping[str, Callable[[Any, Any], Array | None]]:
+        """Shorter ways for plain calls, by the functions' names, from what the caller gave.
+
+        From logits and `out` they lead to the result, or to None, with nothing done, where the call
+        is not plain after all. All other arguments have their defaults.
+        """
+
     def compilations(self) -> Mapping[str, Callable[[], str | None]]:
         """What the first calls would wait for, by name: each of these compiles one part.
 

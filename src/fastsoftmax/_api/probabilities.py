@@ -87,7 +87,7 @@ def softmax(
     if result is not None:
         return result
     kernels = resolve_backend(backend)
-    return _from_logits(kernels, kernels.softmax, x, axis, where, out, num_threads)
+    return _from_logits(kernels, "softmax", x, axis, where, out, num_threads)
 
 
 def log_softmax(
@@ -133,7 +133,7 @@ def log_softmax(
     if result is not None:
         return result
     kernels = resolve_backend(backend)
-    return _from_logits(kernels, kernels.log_softmax, x, axis, where, out, num_threads)
+    return _from_logits(kernels, "log_softmax", x, axis, where, out, num_threads)
 
 
 def logsumexp(
@@ -303,13 +303,20 @@ def log_softmax_backward(
 
 def _from_logits(
     kernels: Backend,
-    kernel: Any,
+    name: str,
     x: ArrayLike,
     axis: SupportsIndex,
     where: ArrayLike | None,
     out: Array | None,
     num_threads: SupportsIndex | None,
 ) -> Array:
+    plainly = kernels.PLAIN.get(name)
+    has_options = where is not None or num_threads is not None or type(axis) is not int
+    if plainly is not None and not has_options and axis == -1:
+        result: Array | None = plainly(x, out)
+        if result is not None:
+            return result
+    kernel = getattr(kernels, name)
     threads = resolve_num_threads(num_threads)
     logits, axis, dtype = check_logits(x, axis, kernels.NATIVE_HALF, "x")
     mask: Array | None = None if where is None else check_where(where, logits.shape, "x")

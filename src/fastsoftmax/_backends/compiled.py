@@ -1,6 +1,7 @@
 """The ``c`` backend: plain functions on checked arrays, those of the extension module itself."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from fastsoftmax import _c
 from fastsoftmax._c import (
@@ -19,6 +20,7 @@ from . import plain
 __all__ = [
     "NAME",
     "NATIVE_HALF",
+    "PLAIN",
     "check_labels",
     "compilations",
     "cross_entropy",
@@ -32,6 +34,7 @@ __all__ = [
 
 NAME = "c"
 NATIVE_HALF = True
+PLAIN: Mapping[str, Callable[..., Any]] = {}  # the extension module has them already
 
 plain.provide(_c)
 

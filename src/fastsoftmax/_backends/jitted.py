@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from .._typing import Array, BoolArray, Float64Array
 from .numba_kernels.backward import LOG_SOFTMAX_BACKWARD, SOFTMAX_BACKWARD
-from .numba_kernels.compilation import KERNELS
+from .numba_kernels.compilation import KERNELS, Kernel
 from .numba_kernels.cross_entropy import CROSS_ENTROPY
 from .numba_kernels.hessian import GRAD_HESS, HESSIANS
 from .numba_kernels.labels import CHECK_LABELS
-from .numba_kernels.probabilities import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
-from .numba_kernels.run import Plan, combine
+from .numba_kernels.probabilities import (
+    LOG_SOFTMAX,
+    LOGSUMEXP,
+    PLAIN_LOG_SOFTMAX,
+    PLAIN_SOFTMAX,
+    SOFTMAX,
+)
+from .numba_kernels.run import WORTH_A_THREAD, Plan, combine
 
 __all__ = [
     "NAME",
     "NATIVE_HALF",
+    "PLAIN",
     "check_labels",
     "compilations",
     "cross_entropy",
@@ -82,6 +90,44 @@ def softmax_backward(grad_output: Array, output: Array, out: Array, num_threads:
 
 def log_softmax_backward(grad_output: Array, output: Array, out: Array, num_threads: int) -> None:
     Plan(grad_output, num_threads).run(LOG_SOFTMAX_BACKWARD, grad_output, output, out)
+
+
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def _plainly(kernel: Kernel) -> Callable[[Any, Any], Array | None]:
+    """Small arrays (m, K) in C order, in one call of compiled code."""
+    versions: dict[int, Callable[..., bool]] = {}
+
+    def call(x: Any, out: Any) -> Array | None:
+        if type(x) is not np.ndarray or x.ndim != 2 or not 0 < x.size < WORTH_A_THREAD:
+            return None
+        dtype, flags = x.dtype, x.flags
+        if dtype is not _FLOAT32 and dtype is not _FLOAT64:
+            return None
+        if not (flags.carray or (flags.c_contiguous and flags.aligned)):
+            return None
+        if out is None:
+            out = np.empty_like(x)
+        elif (
+            type(out) is not np.ndarray
+            or out.dtype is not dtype
+            or out.shape != x.shape
+            or not out.flags.carray
+        ):
+            return None
+        size = x.itemsize
+        if size not in versions:
+            versions[size] = kernel.version(size)
+        return out if versions[size](x, out) else None
+
+    return call
+
+
+PLAIN: Mapping[str, Callable[[Any, Any], Array | None]] = {
+    "softmax": _plainly(PLAIN_SOFTMAX),
+    "log_softmax": _plainly(PLAIN_LOG_SOFTMAX),
+}
 
 
 def check_labels(

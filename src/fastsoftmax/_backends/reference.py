@@ -19,6 +19,7 @@ from .._typing import Array, Float64Array
 __all__ = [
     "NAME",
     "NATIVE_HALF",
+    "PLAIN",
     "check_labels",
     "compilations",
     "cross_entropy",
@@ -32,6 +33,7 @@ __all__ = [
 
 NAME = "numpy"
 NATIVE_HALF = False
+PLAIN: Mapping[str, Callable[..., Any]] = {}
 
 BLOCK = 1 << 16
 """Elements worked on at a time."""

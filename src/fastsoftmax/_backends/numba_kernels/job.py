@@ -32,6 +32,7 @@ __all__ = [
     "next_range",
     "no_view",
     "open_target_job",
+    "plain_job",
     "sample_at",
     "sample_offset",
     "shape_of",
@@ -121,6 +122,14 @@ def view_of(array: Any) -> View:
     return View(size_of(array) != 0, data(array), strides[0], strides[1], classes)
 
 
+def rows_view(array: Any) -> View:
+    """An array (m, K) as a view."""
+    between_rows, between_classes = strides_of(array)
+    return View(
+        size_of(array) != 0, data(array), between_rows.like(0), between_rows, between_classes
+    )
+
+
 def vector_view(array: Any) -> View:
     """An array (K,) without gaps as a view."""
     return View(size_of(array) != 0, data(array), 0, 0, 0)
@@ -157,6 +166,13 @@ def array_job(
     rows = absent(view_of(out)) if results else view_of(out)
     streams = streams_to(shape, rows, view.exists.like(masked))
     return ArrayJob(shape, across, view, view_of(other), rows, view_of(out), streams)
+
+
+def plain_job(x: Any, out: Any, ends_in_loss: bool) -> ArrayJob:
+    """The same from arrays (m, K) in C order, too small to be streamed."""
+    shape, (view, rows) = Shape(size_of(x).like(1), *lengths_of(x)), map(rows_view, (x, out))
+    across = goes_across(shape, view, ends_in_loss=ends_in_loss)
+    return ArrayJob(shape, across, view, absent(view), rows, rows, across.like(False))
 
 
 @staged

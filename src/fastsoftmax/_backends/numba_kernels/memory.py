@@ -48,6 +48,7 @@ __all__ = [
     "prefetch_to_write",
     "read_once",
     "read_shared",
+    "same_or_apart",
     "set_element_at",
     "size_of",
     "store",
@@ -296,6 +297,15 @@ def strides_of(array: Any) -> tuple[Int, ...]:
 @staged
 def keep(array: Any) -> None:
     """Do nothing: Numba frees an array after its last use by name, whatever points into it."""
+
+
+@staged
+def same_or_apart(a: Any, b: Any) -> Bool:
+    """Whether two arrays without gaps, of as many bytes, are one or have nothing in common."""
+    builder, size = a.builder, llvm_type(types.intp)
+    first, second = (a.new(builder.ptrtoint(data(x).llvm, size), types.intp) for x in (a, b))
+    distance, length = second - first, size_of(a) * (a.kind.dtype.bitwidth // 8)
+    return (distance == 0) | (distance >= length) | (distance <= -length)
 
 
 def count_up(counter: Any) -> Int:

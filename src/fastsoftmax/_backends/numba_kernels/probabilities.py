@@ -16,9 +16,10 @@ from .job import (
     array_job,
     array_type,
     next_range,
+    plain_job,
     view_of,
 )
-from .memory import keep, load_lanes, store
+from .memory import keep, load_lanes, same_or_apart, store
 from .numba_api import types
 from .pack import close_job, close_output, finish, open_output, open_view, store_results
 from .rows import (
@@ -37,7 +38,7 @@ from .sums import Sum
 from .walk import most_slots, next_block, slot_scratch
 from .words import any_lane, is_finite, select, to_float64, to_real
 
-__all__ = ["LOGSUMEXP", "LOG_SOFTMAX", "SOFTMAX"]
+__all__ = ["LOGSUMEXP", "LOG_SOFTMAX", "PLAIN_LOG_SOFTMAX", "PLAIN_SOFTMAX", "SOFTMAX"]
 
 
 @staged
@@ -191,6 +192,41 @@ def logsumexp(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None
     keep(memory)
 
 
+# --- plain calls: small arrays in C order, at once ------------------------------------------------
+
+
+@staged
+def open_plain_job(x: Any, out: Any) -> ArrayJob:
+    return plain_job(x, out, ends_in_loss=False)
+
+
+@staged
+def open_plain_log_job(x: Any, out: Any) -> ArrayJob:
+    return plain_job(x, out, ends_in_loss=True)
+
+
+def plain_softmax(x: Any, out: Any) -> bool:
+    """False, and nothing done, where the arrays overlap."""
+    if not same_or_apart(x, out):
+        return False
+    job = open_plain_job(x, out)
+    memory = np.empty(scratch_bytes(job), np.uint8)
+    softmax_rows(job, 0, x.shape[0], cut_scratch(job, memory))
+    keep(memory)
+    return True
+
+
+def plain_log_softmax(x: Any, out: Any) -> bool:
+    """The same of log_softmax."""
+    if not same_or_apart(x, out):
+        return False
+    job = open_plain_log_job(x, out)
+    memory = np.empty(scratch_bytes(job), np.uint8)
+    log_softmax_rows(job, 0, x.shape[0], cut_scratch(job, memory))
+    keep(memory)
+    return True
+
+
 def _signature(real: Any, out_axes: int) -> tuple[Any, ...]:
     x, where = array_type(real, 3, True), array_type(types.uint8, 3, True)
     return x, where, array_type(real, out_axes, False), *CHUNKS
@@ -199,3 +235,11 @@ def _signature(real: Any, out_axes: int) -> tuple[Any, ...]:
 SOFTMAX = Kernel(softmax, lambda real: _signature(real, 3))
 LOG_SOFTMAX = Kernel(log_softmax, lambda real: _signature(real, 3))
 LOGSUMEXP = Kernel(logsumexp, lambda real: _signature(real, 2))
+
+
+def _plain_signature(real: Any) -> tuple[Any, ...]:
+    return types.Array(real, 2, "C", readonly=True), types.Array(real, 2, "C")
+
+
+PLAIN_SOFTMAX = Kernel(plain_softmax, _plain_signature)
+PLAIN_LOG_SOFTMAX = Kernel(plain_log_softmax, _plain_signature)

@@ -15,7 +15,7 @@ from .staging import Number
 from .sums import sum_error
 from .words import is_finite
 
-__all__ = ["COMBINE", "Plan", "chunk_length", "combine", "mean_pitch"]
+__all__ = ["COMBINE", "WORTH_A_THREAD", "Plan", "chunk_length", "combine", "mean_pitch"]
 
 CHUNK_ELEMENTS = 16384
 """A chunk's logits stay in cache between their kernel's passes."""
