@@ -15,11 +15,13 @@ from fastsoftmax import cross_entropy_value_and_grad, softmax
 from fastsoftmax._cli.problems import Array, Call, Problem, make_problem, verify
 
 from .judging import OURS
+from .loops import loop
 from .memory import copies, reads
 
 __all__ = [
     "HALVES",
     "LAYOUTS",
+    "LOOP",
     "ONE_THREAD",
     "OPTIONS",
     "TEXTBOOK",
@@ -29,6 +31,8 @@ __all__ = [
     "against_reads",
     "fresh_outputs",
     "halves",
+    "jitted",
+    "jitted_beside_numpy",
     "layouts",
     "options",
     "thread_counts",
@@ -41,6 +45,7 @@ Calls = Callable[[Case, str], dict[str, Call]]
 #: Names of calls beside `OURS` and the peers'.
 TEXTBOOK = "textbook"
 ONE_THREAD = "one thread"
+LOOP = "loop"
 HALVES = ("float16", "bfloat16")
 LAYOUTS = {"axis=0": Layout("C", 0), "Fortran order": Layout("F", -1)}
 OPTIONS = ("soft targets", "class weights", "label smoothing", "ignore_index")
@@ -89,6 +94,22 @@ def against_reads(case: Case, ours: str) -> dict[str, Call]:
     """Return ours beside reads of the logits."""
     problem, _ = _problem_and_answer(case)
     return {OURS: _checked(ours, case, case.threads), **reads(problem.logits, case.threads)}
+
+
+def jitted(case: Case, ours: str) -> dict[str, Call]:
+    """Return the backend numba beside c, whichever is ours."""
+    return {name: _checked(name, case, case.threads) for name in ("numba", "c")}
+
+
+def jitted_beside_numpy(case: Case, ours: str) -> dict[str, Call]:
+    """Return the backend numba beside NumPy and, on one thread, a loop that Numba compiles."""
+    calls = {name: _checked(name, case, case.threads) for name in ("numba", "numpy")}
+    problem, want = _problem_and_answer(case)
+    plain = loop(problem) if case.threads == 1 else None
+    if plain is not None:
+        verify(problem, plain(), want)
+        calls[LOOP] = plain
+    return calls
 
 
 def layouts(case: Case, ours: str) -> dict[str, Call]:

@@ -85,6 +85,7 @@ _PROBABILITIES = ("numpy", "scipy", "torch", "jax", "onnxruntime")
 _LOSSES = ("torch", "torch-autograd", "jax", "sklearn")
 _LARGE = (4096, 4096)
 _MANY = (1_000_000, 10)
+_FEW_CLASSES = tuple((1_000_000, k) for k in (2, 3, 4, 5, 8, 10, 16, 32))
 
 _ALL = (
     Line(
@@ -105,7 +106,7 @@ _ALL = (
         "ONNX Runtime.",
         Grid(
             ("softmax", "log_softmax"),
-            tuple((1_000_000, k) for k in (2, 3, 4, 5, 8, 10, 16, 32)),
+            _FEW_CLASSES,
         ),
         calls.against_peers(*_PROBABILITIES),
         _always(_faster(3, *_PROBABILITIES)),
@@ -219,6 +220,37 @@ _ALL = (
         Grid(("softmax", "value_and_grad"), (_LARGE,)),
         calls.fresh_outputs,
         _always(_within(None, "reused"), _within(None, "empty and copyto")),
+    ),
+    Line(
+        15,
+        "numba",
+        "The backend numba beside the backend c: at most 1.5 times its time.",
+        Grid(
+            OPERATIONS,
+            ((256, 1000), *_FEW_CLASSES, (100_000, 100), _LARGE, (64, 32_000), (8, 128_256)),
+        ),
+        calls.jitted,
+        _always(_within(1.5, "c", ours="numba")),
+    ),
+    Line(
+        16,
+        "numba-numpy",
+        "The backend numba beside NumPy, which has one thread: at least 5 times as fast; and "
+        "beside a plain loop that Numba compiles, on one thread: never slower.",
+        Grid(("softmax", "value_and_grad"), ((256, 1000), _MANY)),
+        calls.jitted_beside_numpy,
+        _always(
+            Comparison("numba", ("numpy",), Target("faster", 5)),
+            Comparison("numba", (calls.LOOP,), Target("faster", 1)),
+        ),
+    ),
+    Line(
+        17,
+        "numba-small",
+        "The backend numba beside NumPy, a single small call: at least 3 times as fast.",
+        Grid(("softmax",), ((1, 4),), threads=(1,)),
+        calls.jitted_beside_numpy,
+        _always(Comparison("numba", ("numpy",), Target("faster", 3))),
     ),
 )
 

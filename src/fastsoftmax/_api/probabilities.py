@@ -311,8 +311,9 @@ def _from_logits(
     num_threads: SupportsIndex | None,
 ) -> Array:
     plainly = kernels.PLAIN.get(name)
-    has_options = where is not None or num_threads is not None or type(axis) is not int
-    if plainly is not None and not has_options and axis == -1:
+    # The array is too small for threads.
+    threads_fit = num_threads is None or (type(num_threads) is int and num_threads > 0)
+    if plainly is not None and where is None and threads_fit and type(axis) is int and axis == -1:
         result: Array | None = plainly(x, out)
         if result is not None:
             return result

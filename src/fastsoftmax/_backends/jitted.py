@@ -92,27 +92,25 @@ def log_softmax_backward(grad_output: Array, output: Array, out: Array, num_thre
     Plan(grad_output, num_threads).run(LOG_SOFTMAX_BACKWARD, grad_output, output, out)
 
 
-_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-
-
 def _plainly(kernel: Kernel) -> Callable[[Any, Any], Array | None]:
     """Small arrays (m, K) in C order, in one call of compiled code."""
     versions: dict[int, Callable[..., bool]] = {}
+    ndarray, float32, float64 = np.ndarray, np.dtype(np.float32), np.dtype(np.float64)
 
     def call(x: Any, out: Any) -> Array | None:
-        if type(x) is not np.ndarray or x.ndim != 2 or not 0 < x.size < WORTH_A_THREAD:
+        if type(x) is not ndarray or x.ndim != 2 or not 0 < x.size < WORTH_A_THREAD:
             return None
-        dtype, flags = x.dtype, x.flags
-        if dtype is not _FLOAT32 and dtype is not _FLOAT64:
+        dtype = x.dtype
+        if dtype is not float32 and dtype is not float64:
             return None
-        if not (flags.carray or (flags.c_contiguous and flags.aligned)):
+        if not (x.flags.carray or (x.flags.c_contiguous and x.flags.aligned)):
             return None
         if out is None:
             out = np.empty_like(x)
         elif (
-            type(out) is not np.ndarray
+            type(out) is not ndarray
             or out.dtype is not dtype
-            or out.shape != x.shape
+            or out.ndim != 2
             or not out.flags.carray
         ):
             return None

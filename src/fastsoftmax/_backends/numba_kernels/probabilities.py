@@ -206,8 +206,8 @@ def open_plain_log_job(x: Any, out: Any) -> ArrayJob:
 
 
 def plain_softmax(x: Any, out: Any) -> bool:
-    """False, and nothing done, where the arrays overlap."""
-    if not same_or_apart(x, out):
+    """False, and nothing done, where the arrays overlap or their shapes differ."""
+    if x.shape != out.shape or not same_or_apart(x, out):
         return False
     job = open_plain_job(x, out)
     memory = np.empty(scratch_bytes(job), np.uint8)
@@ -218,7 +218,7 @@ def plain_softmax(x: Any, out: Any) -> bool:
 
 def plain_log_softmax(x: Any, out: Any) -> bool:
     """The same of log_softmax."""
-    if not same_or_apart(x, out):
+    if x.shape != out.shape or not same_or_apart(x, out):
         return False
     job = open_plain_log_job(x, out)
     memory = np.empty(scratch_bytes(job), np.uint8)
