@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+from .affinity import come_back, keep_off, this_cpu
+
 __all__ = ["run_in_threads"]
 
 MOST_HELPERS = 255
+
+
+def _help(work: Callable[..., Any], args: tuple[Any, ...], caller_cpu: int) -> None:
+    come_back()
+    try:
+        work(*args)
+    finally:
+        keep_off(caller_cpu)
 
 
 class _Pool:
@@ -51,8 +61,9 @@ class _Pool:
                 from concurrent.futures import ThreadPoolExecutor
 
                 self._executor = ThreadPoolExecutor(MOST_HELPERS, "fastsoftmax")
+            cpu = this_cpu()
             for _ in range(helpers):
-                futures.append(self._executor.submit(work, *args))
+                futures.append(self._executor.submit(_help, work, args, cpu))
         except RuntimeError:
             pass
         return futures
