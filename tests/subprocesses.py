@@ -8,7 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-TIMEOUT = 120  # seconds; a script that hangs is killed and fails its test
+TIMEOUT = 600  # seconds; a script that hangs is killed and fails its test
 
 
 def run_python(
