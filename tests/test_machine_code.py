@@ -40,6 +40,7 @@ ROW_BY_ROW = {
     "cross_entropy": {"frexp", "ldexp"},
     "grad_hess": {"frexp", "ldexp"},
     "softmax": {"frexp", "ldexp"},
+    "plain_softmax": {"frexp", "ldexp"},
 }
 """What is called once a row, in float64, where the rows' sums are scaled."""
 
