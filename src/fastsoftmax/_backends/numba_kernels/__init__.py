@@ -9,6 +9,7 @@ depend on a compiler that sees the vectors in a scalar loop. What surrounds them
     staging         functions that write instructions: arithmetic on numbers and vectors
     words, memory   the vocabulary: instructions on vectors, and on memory
     job             what a kernel is told, and the arrays as it sees them
+    pool            what a call shares with the threads that help
     run, parallel, affinity
                     samples in chunks, over threads
 

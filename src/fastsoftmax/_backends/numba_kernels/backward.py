@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .block import accumulate, row_maxima, row_values, take_first
-from .compilation import Kernel, jitted
+from .compilation import Kernel, called, jitted
 from .exponential import find_shifts, shifted_exp
 from .job import CHUNKS, ArrayJob, array_job, array_type, next_range, no_view
 from .memory import keep, load_lanes, store
 from .pack import close_job, close_output, finish, open_output, open_view
+from .pool import with_helpers
 from .real import power_factor
 from .rows import cut_scratch, factors_of, scratch_bytes, times_factor, wide_factors
 from .staging import Bool, Int, Pointer, Wide, staged
@@ -171,30 +172,38 @@ def log_softmax_backward_rows(job: Any, begin: int, end: int, scratch: Any) -> N
 # --- the kernels -----------------------------------------------------------------------------
 
 
-def softmax_backward(grad_output: Any, output: Any, out: Any, chunk: int, next_chunk: Any) -> None:
-    job = open_job(grad_output, output, out)
+@called
+def softmax_backward_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
-    begin, end, _ = next_range(job, chunk, next_chunk)
+    begin, end, _ = next_range(job, chunk, shared)
     while begin < end:
         softmax_backward_rows(job, begin, end, s)
-        begin, end, _ = next_range(job, chunk, next_chunk)
+        begin, end, _ = next_range(job, chunk, shared)
     close_job(job)
     keep(memory)
 
 
-def log_softmax_backward(
-    grad_output: Any, output: Any, out: Any, chunk: int, next_chunk: Any
-) -> None:
+def softmax_backward(grad_output: Any, output: Any, out: Any, chunk: int, shared: Any) -> None:
     job = open_job(grad_output, output, out)
+    with_helpers(softmax_backward_chunks, (job, chunk, shared), shared)
+
+
+@called
+def log_softmax_backward_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
-    begin, end, _ = next_range(job, chunk, next_chunk)
+    begin, end, _ = next_range(job, chunk, shared)
     while begin < end:
         log_softmax_backward_rows(job, begin, end, s)
-        begin, end, _ = next_range(job, chunk, next_chunk)
+        begin, end, _ = next_range(job, chunk, shared)
     close_job(job)
     keep(memory)
+
+
+def log_softmax_backward(grad_output: Any, output: Any, out: Any, chunk: int, shared: Any) -> None:
+    job = open_job(grad_output, output, out)
+    with_helpers(log_softmax_backward_chunks, (job, chunk, shared), shared)
 
 
 def _signature(real: Any) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .compilation import Kernel, jitted
+from .compilation import Kernel, called, jitted
 from .gradients import find_gradients, work_rows, write_gradient
 from .job import (
     CHUNKS,
@@ -21,6 +21,7 @@ from .mean import add_to_mean, close_mean, mean_row, merge_mean, open_mean
 from .memory import data, keep, offset
 from .numba_api import types
 from .pack import close_job, close_output, open_output, open_view, store_results
+from .pool import with_helpers
 from .rows import cut_scratch, scratch_bytes
 from .staging import Int, staged
 from .targets import prepare_targets
@@ -67,6 +68,24 @@ def set_chunk_loss(chunk_loss: Any, number: Int, loss: Any) -> None:
         place[i] = part
 
 
+@called
+def cross_entropy_chunks(
+    job: Any, chunk_loss: Any, mean_sums: Any, chunk: int, shared: Any
+) -> None:
+    memory = np.empty(scratch_bytes(job), np.uint8)
+    s = cut_scratch(job, memory)
+    prepare_targets(job, s)
+    begin, end, number = next_range(job, chunk, shared)
+    while begin < end:
+        mean = open_mean(job, s, mean_sums, begin, end)
+        set_chunk_loss(chunk_loss, number, cross_entropy_rows(job, begin, end, s, mean))
+        if job.want_mean_grad:
+            merge_mean(job, s, mean, mean_sums, number, shared)
+        begin, end, number = next_range(job, chunk, shared)
+    close_job(job)
+    keep(memory)
+
+
 def cross_entropy(
     logits: Any,
     labels32: Any,
@@ -84,7 +103,7 @@ def cross_entropy(
     chunk_loss: Any,
     mean_sums: Any,
     chunk: int,
-    next_chunk: Any,
+    shared: Any,
 ) -> None:
     job = open_target_job(
         (logits, labels32, labels64, probabilities, class_weight, sample_weight),
@@ -93,18 +112,7 @@ def cross_entropy(
         (want_loss, mean_sums.size != 0),
         (losses, grad),
     )
-    memory = np.empty(scratch_bytes(job), np.uint8)
-    s = cut_scratch(job, memory)
-    prepare_targets(job, s)
-    begin, end, number = next_range(job, chunk, next_chunk)
-    while begin < end:
-        mean = open_mean(job, s, mean_sums, begin, end)
-        set_chunk_loss(chunk_loss, number, cross_entropy_rows(job, begin, end, s, mean))
-        if job.want_mean_grad:
-            merge_mean(job, s, mean, mean_sums, number, next_chunk)
-        begin, end, number = next_range(job, chunk, next_chunk)
-    close_job(job)
-    keep(memory)
+    with_helpers(cross_entropy_chunks, (job, chunk_loss, mean_sums, chunk, shared), shared)
 
 
 def _signature(real: Any) -> tuple[Any, ...]:

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .block import row_values
-from .compilation import Kernel, jitted
+from .compilation import Kernel, called, jitted
 from .gradients import find_gradients, work_rows, write_gradient
 from .job import CHUNKS, array_type, next_range, no_view, open_target_job, target_types
 from .memory import keep, load_lanes
 from .numba_api import types
 from .pack import close_job, close_output, finish, open_output, open_view
+from .pool import with_helpers
 from .rows import (
     cut_scratch,
     factors_of,
@@ -118,6 +119,19 @@ def grad_hess_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
         sample += b.rows
 
 
+@called
+def grad_hess_chunks(job: Any, chunk: int, shared: Any) -> None:
+    memory = np.empty(scratch_bytes(job), np.uint8)
+    s = cut_scratch(job, memory)
+    prepare_targets(job, s)
+    begin, end, _ = next_range(job, chunk, shared)
+    while begin < end:
+        grad_hess_rows(job, begin, end, s)
+        begin, end, _ = next_range(job, chunk, shared)
+    close_job(job)
+    keep(memory)
+
+
 def grad_hess(
     logits: Any,
     labels32: Any,
@@ -130,7 +144,7 @@ def grad_hess(
     grad: Any,
     hess: Any,
     chunk: int,
-    next_chunk: Any,
+    shared: Any,
 ) -> None:
     job = open_target_job(
         (logits, labels32, labels64, probabilities, class_weight, sample_weight),
@@ -139,15 +153,7 @@ def grad_hess(
         (False, False),
         (losses, grad, hess),
     )
-    memory = np.empty(scratch_bytes(job), np.uint8)
-    s = cut_scratch(job, memory)
-    prepare_targets(job, s)
-    begin, end, _ = next_range(job, chunk, next_chunk)
-    while begin < end:
-        grad_hess_rows(job, begin, end, s)
-        begin, end, _ = next_range(job, chunk, next_chunk)
-    close_job(job)
-    keep(memory)
+    with_helpers(grad_hess_chunks, (job, chunk, shared), shared)
 
 
 def _signature(real: Any) -> tuple[Any, ...]:

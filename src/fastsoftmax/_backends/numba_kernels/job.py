@@ -219,12 +219,12 @@ That is the number of the next chunk and the number of the one whose mean gradie
 
 
 @staged
-def next_range(job: Any, chunk: Int, next_chunk: Any) -> tuple[Int, Int, Int]:
+def next_range(job: Any, chunk: Int, shared: Any) -> tuple[Int, Int, Int]:
     """Take a chunk of samples that no thread has taken: begin, end and number.
 
     When there is none left, it is an empty one.
     """
-    number, samples = count_up(next_chunk), job.shape.outer * job.shape.inner
+    number, samples = count_up(shared), job.shape.outer * job.shape.inner
     begin, end = number * chunk, (number + 1) * chunk
     return begin, select(end < samples, end, samples), number
 

@@ -264,7 +264,7 @@ def copy_sums(like: Pointer, total: Any, more: Any, k: Int) -> None:
 
 
 @jitted
-def merge_mean(job: Any, s: Any, mean: Any, mean_sums: Any, number: int, next_chunk: Any) -> None:
+def merge_mean(job: Any, s: Any, mean: Any, mean_sums: Any, number: int, shared: Any) -> None:
     """Add a chunk's mean gradient to the total.
 
     In the order of the chunks, whichever threads did them, so that the bits do not depend on it.
@@ -272,11 +272,11 @@ def merge_mean(job: Any, s: Any, mean: Any, mean_sums: Any, number: int, next_ch
     """
     if mean.only:
         return
-    while read_shared(next_chunk, 1) != number:
+    while read_shared(shared, 1) != number:
         yield_thread(number)
     for k in range(0, job.shape.classes, lanes_of(s.x)):
         if number == 0:
             copy_sums(s.x, total_of(mean_sums), mean.result, k)
         else:
             merge_sums(s.x, total_of(mean_sums), mean.result, k)
-    write_shared(next_chunk, 1, number + 1)
+    write_shared(shared, 1, number + 1)

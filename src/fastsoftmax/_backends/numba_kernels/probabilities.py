@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .block import row_maxima, row_values, take_first
-from .compilation import Kernel, jitted
+from .compilation import Kernel, called, jitted
 from .exponential import find_shifts
 from .exponential_sums import sum_exponentials
 from .job import (
@@ -22,6 +22,7 @@ from .job import (
 from .memory import keep, load_lanes, same_or_apart, store
 from .numba_api import types
 from .pack import close_job, close_output, finish, open_output, open_view, store_results
+from .pool import with_helpers
 from .rows import (
     cut_scratch,
     factors_of,
@@ -157,39 +158,51 @@ def logsumexp_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
 # --- the kernels: chunk after chunk, as long as there is one that no thread has taken -----------
 
 
-def softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
-    job = open_job(x, where, out)
+@called
+def softmax_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
-    begin, end, _ = next_range(job, chunk, next_chunk)
+    begin, end, _ = next_range(job, chunk, shared)
     while begin < end:
         softmax_rows(job, begin, end, s)
-        begin, end, _ = next_range(job, chunk, next_chunk)
+        begin, end, _ = next_range(job, chunk, shared)
     close_job(job)
     keep(memory)
 
 
-def log_softmax(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
-    job = open_log_job(x, where, out)
+def softmax(x: Any, where: Any, out: Any, chunk: int, shared: Any) -> None:
+    with_helpers(softmax_chunks, (open_job(x, where, out), chunk, shared), shared)
+
+
+@called
+def log_softmax_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
-    begin, end, _ = next_range(job, chunk, next_chunk)
+    begin, end, _ = next_range(job, chunk, shared)
     while begin < end:
         log_softmax_rows(job, begin, end, s)
-        begin, end, _ = next_range(job, chunk, next_chunk)
+        begin, end, _ = next_range(job, chunk, shared)
     close_job(job)
     keep(memory)
 
 
-def logsumexp(x: Any, where: Any, out: Any, chunk: int, next_chunk: Any) -> None:
-    job = open_sum_job(x, where, out)
+def log_softmax(x: Any, where: Any, out: Any, chunk: int, shared: Any) -> None:
+    with_helpers(log_softmax_chunks, (open_log_job(x, where, out), chunk, shared), shared)
+
+
+@called
+def logsumexp_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
-    begin, end, _ = next_range(job, chunk, next_chunk)
+    begin, end, _ = next_range(job, chunk, shared)
     while begin < end:
         logsumexp_rows(job, begin, end, s)
-        begin, end, _ = next_range(job, chunk, next_chunk)
+        begin, end, _ = next_range(job, chunk, shared)
     keep(memory)
+
+
+def logsumexp(x: Any, where: Any, out: Any, chunk: int, shared: Any) -> None:
+    with_helpers(logsumexp_chunks, (open_sum_job(x, where, out), chunk, shared), shared)
 
 
 # --- plain calls: small arrays in C order, at once ------------------------------------------------

@@ -10,12 +10,21 @@ from ..._typing import Array, Float64Array
 from .compilation import Kernel, jitted
 from .losses import UNIT_OF_HUGE
 from .numba_api import types
-from .parallel import run_in_threads
+from .parallel import are_near, note_end, run_in_threads
 from .staging import Number
 from .sums import sum_error
 from .words import is_finite
 
-__all__ = ["COMBINE", "WORTH_A_THREAD", "Plan", "chunk_length", "combine", "mean_pitch"]
+__all__ = [
+    "COMBINE",
+    "WORTH_A_THREAD",
+    "WORTH_WAKING",
+    "Plan",
+    "chunk_length",
+    "combine",
+    "mean_pitch",
+    "threads_that_pay",
+]
 
 CHUNK_ELEMENTS = 16384
 """A chunk's logits stay in cache between their kernel's passes."""
@@ -25,8 +34,10 @@ FEWEST_CHUNKS = 8
 """But no fewer chunks than these for its sake..."""
 FEWEST_MEAN_ROWS = 4
 """...unless their rows would be fewer than these."""
-WORTH_A_THREAD = 1 << 18
-"""Elements: below this handing work to another Python thread costs more than it saves."""
+WORTH_A_THREAD = 65536
+"""Elements: below this another thread costs more than it saves..."""
+WORTH_WAKING = 1 << 18
+"""...and below this if it has to be woken first."""
 ROWS_ACROSS = 16
 """Chunks are whole blocks, where rows lie across the lanes."""
 LONGEST_ACROSS = 192
@@ -55,10 +66,17 @@ def mean_pitch(classes: int) -> int:
     return -(-classes // MEAN_PITCH) * MEAN_PITCH
 
 
+def threads_that_pay(elements: int, num_threads: int) -> int:
+    """Return how many of the threads that a call may use are of use to it."""
+    if num_threads == 1 or elements < WORTH_A_THREAD:
+        return 1
+    return 1 if elements < WORTH_WAKING and not are_near() else num_threads
+
+
 class Plan:
     """How the samples of one call are cut up."""
 
-    __slots__ = ("chunk", "chunks", "classes", "itemsize", "threads")
+    __slots__ = ("chunk", "chunks", "classes", "itemsize", "may_share", "threads")
 
     def __init__(self, x: Array, num_threads: int, want_mean_grad: bool = False) -> None:
         outer, inner, self.classes = x.shape
@@ -66,13 +84,15 @@ class Plan:
         samples = outer * inner
         self.chunk = chunk_length(samples, self.classes, x.strides[2], want_mean_grad)
         self.chunks = -(-samples // self.chunk)
-        is_worth = samples * self.classes >= WORTH_A_THREAD
-        self.threads = min(num_threads, self.chunks) if is_worth else 1
+        elements = samples * self.classes
+        self.may_share = num_threads > 1 and elements >= WORTH_A_THREAD
+        self.threads = min(threads_that_pay(elements, num_threads), self.chunks)
 
     def run(self, kernel: Kernel, *args: Any) -> None:
-        """Call a kernel, its chunks' length and the counters that threads share added."""
-        work = kernel.version(self.itemsize)
-        run_in_threads(work, (*args, self.chunk, np.zeros(2, np.int64)), self.threads)
+        """Call a kernel, its chunks' length and what threads share added."""
+        run_in_threads(kernel.version(self.itemsize), (*args, self.chunk), self.threads)
+        if self.may_share:
+            note_end()
 
     def sums(self, want_mean_grad: bool) -> tuple[Float64Array, Float64Array]:
         """Return where the chunks put their losses, and all together their mean gradient."""

@@ -1,0 +1,221 @@
+"""What a call and its helper threads share, in compiled code: no one needs Python to join a call.
+
+They meet in an array of int64, as those of csrc/threads.c meet in its `pool`. A call leaves there
+which function is to be called with what, and opens; helpers that look for work join it, and it
+returns when the last of them has left. A call that works alone has an array of its counters only.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from ..._typing import Array
+from .compilation import Kernel, jitted
+from .memory import data
+from .numba_api import cgutils, intrinsic, ir, signature, types
+from .staging import Int, Value, llvm_type, staged
+from .words import call_llvm, is_x86, yield_thread
+
+__all__ = ["LOOKING", "SERVE", "WANTED", "counters", "new_pool", "with_helpers"]
+
+COUNTERS = 2
+"""The next chunk, and the one whose mean gradient is to be added: all that a lone call has."""
+GENERATION = 8
+"""Counts how often a call was opened or closed: odd while it may be joined."""
+JOINED = 16
+"""Helpers in the call now."""
+LOOKING = 24
+"""Helpers awake without work."""
+WANTED = 32
+"""Helpers that may still join."""
+TASK, CONTEXT = 33, 34
+"""The address of a function, and of what it is called with."""
+LENGTH = 40
+
+LOOKING_TIME = 200_000
+"""Nanoseconds: a helper looks for work for so long before it sleeps, since waking it takes long."""
+BETWEEN = 64
+"""Looks to one at the clock."""
+HAS_CLOCK = hasattr(time, "clock_gettime")
+
+INT32, INT64 = ir.IntType(32), ir.IntType(64)
+
+
+def counters() -> Array:
+    """Return what a call needs that works alone."""
+    return np.zeros(COUNTERS, np.int64)
+
+
+def new_pool() -> Array:
+    return np.zeros(LENGTH, np.int64)
+
+
+# --- instructions ----------------------------------------------------------------------------
+
+
+@staged
+def read_in_order(pool: Any, index: Int) -> Int:
+    """A place of the pool; with `add_in_order`, in one order for all threads."""
+    return pool.new(pool.builder.load_atomic(data(pool).place(index), "seq_cst", 8), types.int64)
+
+
+@staged
+def add_in_order(pool: Any, index: Int, number: Int) -> Int:
+    """Add to a place of the pool; its value before."""
+    place, number = data(pool).place(index), number.to(types.int64).llvm
+    return pool.new(pool.builder.atomic_rmw("add", place, number, "seq_cst"), types.int64)
+
+
+@staged
+def pause_briefly(pool: Any) -> None:
+    """Leave the CPU's resources to others for a few cycles."""
+    if is_x86():
+        call_llvm(pool, "x86.sse2.pause", ir.VoidType())
+
+
+@staged
+def nanoseconds(pool: Any) -> Int:
+    """The time of a clock that only goes forward, where there is one."""
+    if not HAS_CLOCK:
+        return pool.new(INT64(0), types.int64)
+    builder, kind = pool.builder, ir.ArrayType(INT64, 2)
+    clock, moment = INT32(time.CLOCK_MONOTONIC), cgutils.alloca_once(builder, kind)
+    function = ir.FunctionType(INT32, [INT32, kind.as_pointer()])
+    read = cgutils.get_or_insert_function(builder.module, function, "clock_gettime")
+    builder.call(read, [clock, moment])
+    seconds, rest = (builder.extract_value(builder.load(moment), i) for i in range(2))
+    return pool.new(builder.add(builder.mul(seconds, INT64(10**9)), rest), types.int64)
+
+
+# --- a task: a compiled function and its arguments, as addresses -----------------------------
+
+
+@intrinsic
+def set_task(typingcontext: Any, pool: Any, work: Any, args: Any) -> Any:
+    """Note a function and its arguments, which stay in the calling function's frame."""
+    inner = typingcontext.resolve_function_type(work, tuple(args), {})
+
+    def generate(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+        place = data(Value(builder, sig.args[0], values[0])).place
+        frame = cgutils.alloca_once_value(builder, values[2])
+        task = _task(context, builder, work.dispatcher.overloads[inner.args], inner, frame.type)
+        for index, address in ((TASK, task), (CONTEXT, frame)):
+            builder.store(builder.ptrtoint(address, INT64), place(index))
+        return context.get_dummy_value()
+
+    return signature(types.none, pool, work, args), generate
+
+
+def _task(context: Any, builder: Any, compiled: Any, inner: Any, frame_type: Any) -> Any:
+    """A function of the arguments' address that calls a compiled one; not 0 if that failed."""
+    context.active_code_library.add_linking_library(compiled.library)
+    kind = ir.FunctionType(INT32, [ir.IntType(8).as_pointer()])
+    name = f"task.{compiled.fndesc.llvm_func_name}"
+    task = cgutils.get_or_insert_function(builder.module, kind, name)
+    task.linkage = "internal"
+    body = ir.IRBuilder(task.append_basic_block())
+    given = body.load(body.bitcast(task.args[0], frame_type))
+    values = [body.extract_value(given, i) for i in range(len(inner.args))]
+    status, _ = context.call_internal_no_propagate(body, compiled.fndesc, inner, values)
+    body.ret(body.zext(status.is_error, INT32))
+    return task
+
+
+@staged
+def do_task(pool: Any) -> Any:
+    """Whether it could not be done, for want of memory."""
+    builder, place = pool.builder, data(pool).place
+    argument = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(INT32, [argument]).as_pointer()
+    task = builder.inttoptr(builder.load(place(TASK)), kind)
+    failed = builder.call(task, [builder.inttoptr(builder.load(place(CONTEXT)), argument)])
+    return pool.new(builder.trunc(failed, llvm_type(types.boolean)), types.boolean)
+
+
+# --- the call --------------------------------------------------------------------------------
+
+
+@jitted
+def open_call(pool: Any) -> None:
+    for i in range(COUNTERS):
+        pool[i] = 0
+    add_in_order(pool, GENERATION, 1)
+
+
+@jitted
+def close_call(pool: Any) -> None:
+    """Let no more helpers join, and wait for those who have."""
+    add_in_order(pool, GENERATION, 1)
+    looks = 0
+    while read_in_order(pool, JOINED) != 0:
+        looks += 1
+        if looks % BETWEEN:
+            pause_briefly(pool)
+        else:
+            yield_thread(looks)
+
+
+@jitted
+def with_helpers(work: Any, args: Any, pool: Any) -> None:
+    """Call work(*args) here, and in as many helpers as are wanted and found.
+
+    The calls share their work by the pool's counters. All have returned when this returns.
+    """
+    if pool.size == COUNTERS:
+        work(*args)
+        return
+    set_task(pool, work, args)
+    open_call(pool)
+    failed = do_task(pool)
+    close_call(pool)
+    if failed:
+        raise MemoryError
+
+
+# --- the helpers -----------------------------------------------------------------------------
+
+
+@jitted
+def join(pool: Any, generation: int) -> None:
+    """Take part in a call, unless it is closed by now or has all the helpers it wants.
+
+    A helper that finds no memory leaves the work to the others.
+    """
+    add_in_order(pool, JOINED, 1)
+    if read_in_order(pool, GENERATION) == generation and add_in_order(pool, WANTED, -1) > 0:
+        do_task(pool)
+    add_in_order(pool, JOINED, -1)
+
+
+@jitted
+def look_for_work(pool: Any, seen: int) -> int:
+    """Return the call that was found and joined, or `seen`, the one before, if there was none."""
+    end = nanoseconds(pool) + LOOKING_TIME
+    while True:
+        for _ in range(BETWEEN):
+            generation = read_in_order(pool, GENERATION)
+            if generation % 2 and generation != seen:
+                return int(generation)
+            pause_briefly(pool)
+        if not HAS_CLOCK or nanoseconds(pool) >= end:
+            return seen
+
+
+def serve(pool: Any) -> None:
+    """Take part in one call after another, until none has come for a while."""
+    seen = 0
+    while True:
+        add_in_order(pool, LOOKING, 1)
+        found = look_for_work(pool, seen)
+        add_in_order(pool, LOOKING, -1)
+        if found != seen:
+            join(pool, found)
+            seen = found
+        elif read_in_order(pool, WANTED) <= 0:  # else a call has counted on this one
+            return
+
+
+SERVE = Kernel(serve, lambda real: (types.Array(types.int64, 1, "C"),), itemsizes=(8,))
