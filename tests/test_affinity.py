@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,31 @@ import fastsoftmax as fsm
 pytest.importorskip("numba")
 
 from fastsoftmax._backends.numba_kernels import affinity
+from fastsoftmax._backends.numba_kernels.numba_api import njit
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="where a thread waits is set on Linux only"
 )
+
+
+@njit
+def new_place() -> Any:
+    return affinity.new_place()
+
+
+@njit
+def keep_off(place: Any, cpu: int) -> None:
+    affinity.keep_off(place, cpu)
+
+
+@njit
+def come_back(place: Any) -> None:
+    affinity.come_back(place)
+
+
+@njit
+def this_cpu(place: Any) -> Any:
+    return affinity.this_cpu(place)
 
 
 def in_a_thread(function: Callable[[], None]) -> None:
@@ -33,9 +55,10 @@ def test_kept_off_a_cpu_and_back() -> None:
         pytest.skip("there is one CPU, which nothing can keep off")
 
     def check() -> None:
-        affinity.keep_off(min(allowed))
+        place = new_place()
+        keep_off(place, min(allowed))
         assert os.sched_getaffinity(0) == allowed - {min(allowed)}
-        affinity.come_back()
+        come_back(place)
         assert os.sched_getaffinity(0) == allowed
 
     in_a_thread(check)
@@ -47,9 +70,10 @@ def test_a_thread_that_was_moved_stays() -> None:
         pytest.skip("there is one CPU to be on")
 
     def check() -> None:
-        affinity.keep_off(min(allowed))
+        place = new_place()
+        keep_off(place, min(allowed))
         os.sched_setaffinity(0, {min(allowed)})
-        affinity.come_back()
+        come_back(place)
         assert os.sched_getaffinity(0) == {min(allowed)}
 
     in_a_thread(check)
@@ -58,18 +82,19 @@ def test_a_thread_that_was_moved_stays() -> None:
 @pytest.mark.parametrize("cpu", ["none", "only"])
 def test_nothing_to_keep_off(cpu: str) -> None:
     def check() -> None:
+        place = new_place()
         only = min(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {only})
-        affinity.keep_off(-1 if cpu == "none" else only)
+        keep_off(place, -1 if cpu == "none" else only)
         assert os.sched_getaffinity(0) == {only}
-        affinity.come_back()
+        come_back(place)
         assert os.sched_getaffinity(0) == {only}
 
     in_a_thread(check)
 
 
 def test_the_cpu_is_one_of_the_allowed() -> None:
-    assert affinity.this_cpu() in os.sched_getaffinity(0)
+    assert this_cpu(new_place()) in os.sched_getaffinity(0)
 
 
 def test_the_caller_keeps_its_cpus() -> None:

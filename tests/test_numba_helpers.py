@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,8 +62,8 @@ def own_pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made = parallel._Pool()
     monkeypatch.setattr(parallel, "_pool", made)
     yield made
-    if made._executor is not None:
-        made._executor.shutdown(wait=True)
+    made.end()
+    assert not any(helper.is_alive() for helper in made._helpers)
 
 
 def attend(expected: int, threads: int, looks: int = 1 << 22) -> int:
@@ -86,20 +87,19 @@ def test_no_more_helpers_than_a_call_wants(own_pool: Any) -> None:
         assert attend(3, 2, looks=1000) <= 2
 
 
-def test_a_helper_that_is_awake_joins_without_python(own_pool: Any) -> None:
-    """Nobody lets go of the GIL but the call itself, so that no thread can be started or woken."""
-    shared = own_pool._shared
-    with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        serve = pool.SERVE.version(8)
-        attend(1, 1)  # compiled
-        shared[WANTED] = 1  # a helper that looks for work stays for the call that it is wanted by
-        helper = executor.submit(serve, shared)
-        assert wait_until(lambda: own_pool.looking() == 1)
-        present = np.zeros(1, np.int64)
-        meeting(present, 2, 1 << 30, shared)
-        assert present[0] == 2
-        shared[WANTED] = 0
-        helper.result(PATIENCE)
+@pytest.mark.parametrize("asleep", [False, True])
+def test_helpers_join_without_python(own_pool: Any, asleep: bool) -> None:
+    """Awake or asleep: nobody else has the GIL from the start of the call to its end."""
+    assert attend(2, 2) == 2
+    if asleep:
+        assert wait_until(lambda: own_pool.looking() == 0)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(PATIENCE)
+    try:
+        for _ in range(20):
+            assert attend(2, 2) == 2
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_what_is_left_behind(own_pool: Any) -> None:
@@ -108,20 +108,16 @@ def test_what_is_left_behind(own_pool: Any) -> None:
         attend(3, 3)
         assert shared[GENERATION] % 2 == 0
         assert shared[JOINED] == 0
-        assert shared[WANTED] == 0
     assert wait_until(lambda: int(shared[LOOKING]) == 0)
 
 
 def test_a_helper_does_not_join_a_call_twice(own_pool: Any) -> None:
+    """Even where more are wanted than there are."""
+    assert attend(2, 2) == 2
     present = np.zeros(1, np.int64)
     own_pool._shared[WANTED] = 5
-    with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        helper = executor.submit(pool.SERVE.version(8), own_pool._shared)
-        assert wait_until(lambda: own_pool.looking() == 1)
-        meeting(present, 3, 1 << 14, own_pool._shared)
-        assert present[0] <= 2
-        own_pool._shared[WANTED] = 0
-        helper.result(PATIENCE)
+    meeting(present, 3, 1 << 14, own_pool._shared)
+    assert present[0] == 2
 
 
 def test_a_call_meanwhile_works_alone(own_pool: Any) -> None:
@@ -154,7 +150,7 @@ def failing(shared: Any) -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_call_without_memory(own_pool: Any, threads: int) -> None:
-    """The pool is in order afterwards."""
+    """The pool is in order afterwards, also where helpers have come."""
     with pytest.raises(MemoryError):
         parallel.run_in_threads(failing, (), threads)
     assert own_pool._shared[JOINED] == 0
@@ -187,6 +183,43 @@ def test_results_do_not_depend_on_who_helps(own_pool: Any) -> None:
         )
         assert loss == alone[0]
         assert grad.tobytes() == alone[1].tobytes()
+
+
+def test_no_threads_to_be_had(own_pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert attend(2, 2, looks=100) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(parallel, "_pool", own_pool)
+    assert attend(2, 2) == 2
+
+
+def test_calls_after_the_end_work_alone(own_pool: Any) -> None:
+    assert attend(3, 3) == 3
+    own_pool.end()
+    assert not any(helper.is_alive() for helper in own_pool._helpers)
+    assert attend(2, 2, looks=100) == 1
+
+
+@pytest.mark.parametrize("when", ["awake", "asleep"])
+def test_the_process_ends_with_helpers(when: str) -> None:
+    """And calls in exit handlers on either side of the pool's own give the right result."""
+    script = f"""
+        import atexit, time, numpy as np
+        x = np.random.default_rng(0).standard_normal((600, 1000))
+        def late(when):
+            right = fsm.softmax(x, backend="numba", num_threads=2) == expected
+            print(when, bool(right.all()))
+        atexit.register(late, "after the pool")
+        import fastsoftmax as fsm
+        expected = fsm.softmax(x, backend="numba", num_threads=2)
+        atexit.register(late, "before the pool")
+        time.sleep({0.05 if when == "asleep" else 0})
+    """
+    lines = run_python(script).stdout.split("\n")
+    assert lines[:2] == ["before the pool True", "after the pool True"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

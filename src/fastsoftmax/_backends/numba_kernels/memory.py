@@ -9,6 +9,7 @@ from typing import Any
 from .numba_api import cgutils, default_manager, ir, types
 from .staging import Bool, Int, Lanes, Number, Pointer, Value, Wide, llvm_type, staged
 from .words import (
+    call_c,
     call_llvm,
     iota,
     is_x86,
@@ -227,9 +228,8 @@ def is_in_memory(pointer: Pointer) -> Bool:
     byte = ir.IntType(8)
     state = cgutils.alloca_once(builder, byte)
     page = builder.and_(builder.ptrtoint(pointer.llvm, size), size(-mmap.PAGESIZE))
-    args = builder.inttoptr(page, byte.as_pointer()), size(1), state
-    kind = ir.FunctionType(INT32, [arg.type for arg in args])
-    failed = builder.call(cgutils.get_or_insert_function(builder.module, kind, "mincore"), args)
+    start = builder.inttoptr(page, byte.as_pointer())
+    failed = call_c(pointer, "mincore", start, size(1), state)
     present = builder.trunc(builder.load(state), ir.IntType(1))
     unknown = builder.icmp_unsigned("!=", failed, INT32(0))
     return pointer.new(builder.or_(unknown, present), types.boolean)

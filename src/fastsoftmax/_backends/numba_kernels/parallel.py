@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
-from ..._typing import Array
-from .affinity import come_back, keep_off, this_cpu
-from .pool import LOOKING, SERVE, WANTED, counters, new_pool
+from .pool import HAS_THREADS, LOOKING, SERVE, WANTED, counters, end_pool, new_pool
 
 __all__ = ["are_near", "note_end", "run_in_threads"]
 
 MOST_HELPERS = 255
 JUST_BEFORE = 100_000
 """Nanoseconds after a call in which another one finds helpers awake, or soon so."""
-
-
-def _help(serve: Callable[[Array], None], shared: Array, caller_cpu: int) -> None:
-    come_back()
-    try:
-        serve(shared)
-    finally:
-        keep_off(caller_cpu)
+LEAVE = 1.0
+"""Seconds that the end of the process waits for a call or a helper, which should take none."""
 
 
 class _Pool:
@@ -36,7 +25,7 @@ class _Pool:
 
     def __init__(self) -> None:
         self._taken = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
+        self._helpers: list[threading.Thread] = []
         self._shared = new_pool()
         self.last_end = 0
 
@@ -45,37 +34,40 @@ class _Pool:
         if not self._taken.acquire(blocking=False):
             work(*args, counters())
             return
-        futures: list[Future[Any]] = []
         try:
-            # Before it is known how many look for work: those stay until the call has begun.
+            if len(self._helpers) < helpers:
+                self._start(min(helpers, MOST_HELPERS))
             self._shared[WANTED] = helpers
-            self._wake(helpers - self.looking(), futures)
             work(*args, self._shared)
         finally:
-            self._shared[WANTED] = 0
-            for future in futures:
-                future.cancel()  # there is nothing left for one that has not begun
             self._taken.release()
 
     def looking(self) -> int:
         """Return how many helpers are awake without work."""
         return int(self._shared[LOOKING])
 
-    def _wake(self, helpers: int, futures: list[Future[Any]]) -> None:
-        """Wake what helpers can be had: none when the interpreter is about to end."""
-        if helpers <= 0:
+    def _start(self, wanted: int) -> None:
+        """Start what helpers can be had: none when the interpreter is about to end."""
+        if not HAS_THREADS or not threading.main_thread().is_alive():
             return
+        serve = SERVE.version(8)
         try:
-            if self._executor is None:
-                # An exit handler cannot import it: that, too, is a RuntimeError.
-                from concurrent.futures import ThreadPoolExecutor
-
-                self._executor = ThreadPoolExecutor(MOST_HELPERS, "fastsoftmax")
-            serve, cpu = SERVE.version(8), this_cpu()
-            for _ in range(min(helpers, MOST_HELPERS)):
-                futures.append(self._executor.submit(_help, serve, self._shared, cpu))
+            while len(self._helpers) < wanted:
+                name = f"fastsoftmax_{len(self._helpers)}"
+                helper = threading.Thread(
+                    target=serve, args=(self._shared,), name=name, daemon=True
+                )
+                helper.start()
+                self._helpers.append(helper)
         except RuntimeError:
-            pass
+            pass  # the system has no more threads to give
+
+    def end(self) -> None:
+        """Have the helpers return; calls from now on work alone."""
+        if self._helpers and self._taken.acquire(timeout=LEAVE):
+            end_pool(self._shared)
+            for helper in self._helpers:
+                helper.join(LEAVE)
 
 
 _pool = _Pool()
@@ -89,6 +81,8 @@ def _forget_threads() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_threads)
+# Compiled code must not be freed while a helper is in it.
+atexit.register(lambda: _pool.end())
 
 
 def are_near() -> bool:

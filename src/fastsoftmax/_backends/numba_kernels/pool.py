@@ -7,19 +7,31 @@ returns when the last of them has left. A call that works alone has an array of 
 
 from __future__ import annotations
 
+import ctypes
+import os
 import time
 from typing import Any
 
 import numpy as np
 
 from ..._typing import Array
+from .affinity import come_back, keep_off, new_place, this_cpu
 from .compilation import Kernel, jitted
 from .memory import data
 from .numba_api import cgutils, intrinsic, ir, signature, types
 from .staging import Int, Value, llvm_type, staged
-from .words import call_llvm, is_x86, yield_thread
+from .words import call_c, call_llvm, is_x86, yield_thread
 
-__all__ = ["LOOKING", "SERVE", "WANTED", "counters", "new_pool", "with_helpers"]
+__all__ = [
+    "HAS_THREADS",
+    "LOOKING",
+    "SERVE",
+    "WANTED",
+    "counters",
+    "end_pool",
+    "new_pool",
+    "with_helpers",
+]
 
 COUNTERS = 2
 """The next chunk, and the one whose mean gradient is to be added: all that a lone call has."""
@@ -33,13 +45,19 @@ WANTED = 32
 """Helpers that may still join."""
 TASK, CONTEXT = 33, 34
 """The address of a function, and of what it is called with."""
-LENGTH = 40
+CALLER_CPU = 35
+ENDING = 36
+"""Whether helpers are to return."""
+MUTEX, CONDITION = 40, 56
+"""Room for a lock of the system and for what its sleepers wait on: of 40 to 64 bytes."""
+LENGTH = 72
 
 LOOKING_TIME = 200_000
 """Nanoseconds: a helper looks for work for so long before it sleeps, since waking it takes long."""
 BETWEEN = 64
 """Looks to one at the clock."""
-HAS_CLOCK = hasattr(time, "clock_gettime")
+HAS_THREADS = os.name == "posix"
+"""Whether the system's threads are those known here; elsewhere there are no helpers."""
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
@@ -50,7 +68,25 @@ def counters() -> Array:
 
 
 def new_pool() -> Array:
-    return np.zeros(LENGTH, np.int64)
+    pool = np.zeros(LENGTH, np.int64)
+    if HAS_THREADS:
+        library = ctypes.CDLL(None)
+        library.pthread_mutex_init(_address(pool, MUTEX), None)
+        library.pthread_cond_init(_address(pool, CONDITION), None)
+    return pool
+
+
+def end_pool(pool: Array) -> None:
+    """Have all helpers return."""
+    library = ctypes.CDLL(None)
+    library.pthread_mutex_lock(_address(pool, MUTEX))
+    pool[ENDING] = 1
+    library.pthread_cond_broadcast(_address(pool, CONDITION))
+    library.pthread_mutex_unlock(_address(pool, MUTEX))
+
+
+def _address(pool: Array, index: int) -> ctypes.c_void_p:
+    return ctypes.c_void_p(pool[index:].ctypes.data)
 
 
 # --- instructions ----------------------------------------------------------------------------
@@ -76,16 +112,43 @@ def pause_briefly(pool: Any) -> None:
         call_llvm(pool, "x86.sse2.pause", ir.VoidType())
 
 
+def call_threads(pool: Value, name: str, *places: int) -> None:
+    """Call a function of the system's threads."""
+    if HAS_THREADS:
+        byte = ir.IntType(8).as_pointer()
+        at = (pool.builder.bitcast(data(pool).place(place), byte) for place in places)
+        call_c(pool, name, *at)
+
+
+@staged
+def lock(pool: Any) -> None:
+    call_threads(pool, "pthread_mutex_lock", MUTEX)
+
+
+@staged
+def unlock(pool: Any) -> None:
+    call_threads(pool, "pthread_mutex_unlock", MUTEX)
+
+
+@staged
+def wake_one(pool: Any) -> None:
+    call_threads(pool, "pthread_cond_signal", CONDITION)
+
+
+@staged
+def wait_to_be_woken(pool: Any) -> None:
+    """With the lock, which others have meanwhile."""
+    call_threads(pool, "pthread_cond_wait", CONDITION, MUTEX)
+
+
 @staged
 def nanoseconds(pool: Any) -> Int:
-    """The time of a clock that only goes forward, where there is one."""
-    if not HAS_CLOCK:
+    """The time of a clock that only goes forward."""
+    if not HAS_THREADS:
         return pool.new(INT64(0), types.int64)
     builder, kind = pool.builder, ir.ArrayType(INT64, 2)
-    clock, moment = INT32(time.CLOCK_MONOTONIC), cgutils.alloca_once(builder, kind)
-    function = ir.FunctionType(INT32, [INT32, kind.as_pointer()])
-    read = cgutils.get_or_insert_function(builder.module, function, "clock_gettime")
-    builder.call(read, [clock, moment])
+    moment = cgutils.alloca_once(builder, kind)
+    call_c(pool, "clock_gettime", INT32(time.CLOCK_MONOTONIC), moment)
     seconds, rest = (builder.extract_value(builder.load(moment), i) for i in range(2))
     return pool.new(builder.add(builder.mul(seconds, INT64(10**9)), rest), types.int64)
 
@@ -140,9 +203,16 @@ def do_task(pool: Any) -> Any:
 
 @jitted
 def open_call(pool: Any) -> None:
+    """Let helpers join, of whom those that sleep are woken, as many as are wanted."""
+    lock(pool)
     for i in range(COUNTERS):
         pool[i] = 0
+    pool[CALLER_CPU] = this_cpu(pool)
+    asleep = pool[WANTED] - read_in_order(pool, LOOKING)
     add_in_order(pool, GENERATION, 1)
+    unlock(pool)
+    for _ in range(asleep):
+        wake_one(pool)
 
 
 @jitted
@@ -191,31 +261,54 @@ def join(pool: Any, generation: int) -> None:
 
 
 @jitted
+def is_open(generation: int, seen: int) -> bool:
+    """Whether it is a call's, and of another call than the one seen last."""
+    return bool(generation % 2 == 1 and generation != seen)
+
+
+@jitted
 def look_for_work(pool: Any, seen: int) -> int:
-    """Return the call that was found and joined, or `seen`, the one before, if there was none."""
+    """Return the call that was found, or `seen` if there was none for a while."""
     end = nanoseconds(pool) + LOOKING_TIME
-    while True:
+    while nanoseconds(pool) < end:
         for _ in range(BETWEEN):
             generation = read_in_order(pool, GENERATION)
-            if generation % 2 and generation != seen:
+            if is_open(generation, seen):
                 return int(generation)
             pause_briefly(pool)
-        if not HAS_CLOCK or nanoseconds(pool) >= end:
-            return seen
+    return seen
+
+
+@jitted
+def sleep_until_work(pool: Any, place: Any, seen: int) -> int:
+    """Return the call that it was woken for, or `seen` if there will be none any more."""
+    keep_off(place, read_in_order(pool, CALLER_CPU))
+    lock(pool)
+    # Not before the lock: a call counts on those who look, and wakes others.
+    add_in_order(pool, LOOKING, -1)
+    while not pool[ENDING] and not is_open(pool[GENERATION], seen):
+        wait_to_be_woken(pool)
+    found = seen if pool[ENDING] else pool[GENERATION]
+    unlock(pool)
+    come_back(place)
+    return int(found)
 
 
 def serve(pool: Any) -> None:
-    """Take part in one call after another, until none has come for a while."""
+    """Take part in one call after another, until the pool ends."""
+    place = new_place()
     seen = 0
     while True:
         add_in_order(pool, LOOKING, 1)
         found = look_for_work(pool, seen)
-        add_in_order(pool, LOOKING, -1)
         if found != seen:
-            join(pool, found)
-            seen = found
-        elif read_in_order(pool, WANTED) <= 0:  # else a call has counted on this one
-            return
+            add_in_order(pool, LOOKING, -1)
+        else:
+            found = sleep_until_work(pool, place, seen)
+            if found == seen:
+                return
+        join(pool, found)
+        seen = found
 
 
 SERVE = Kernel(serve, lambda real: (types.Array(types.int64, 1, "C"),), itemsizes=(8,))

@@ -35,6 +35,7 @@ __all__ = [
     "absolute",
     "any_lane",
     "bits_of",
+    "call_c",
     "call_llvm",
     "choose",
     "first_lane",
@@ -88,13 +89,18 @@ def call_llvm(like: Value, name: str, result: Any, *args: Any) -> Any:
     return like.builder.call(function, args)
 
 
+def call_c(like: Value, name: str, *args: Any) -> Any:
+    """Call a function of the system's C library that returns an int."""
+    kind = ir.FunctionType(INT32, [arg.type for arg in args])
+    function = cgutils.get_or_insert_function(like.builder.module, kind, name)
+    return like.builder.call(function, args)
+
+
 @staged
 def yield_thread(like: Any) -> None:
     """Let others run, in a loop that waits for another thread, where the system knows how."""
     if hasattr(os, "sched_yield"):
-        kind = ir.FunctionType(INT32, [])
-        call = cgutils.get_or_insert_function(like.builder.module, kind, "sched_yield")
-        like.builder.call(call, [])
+        call_c(like, "sched_yield")
 
 
 def llvm_suffix(kind: Any) -> str:
