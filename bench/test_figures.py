@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.figures.document import fill, keys
+from bench.figures.document import fill, keys, part
 from bench.figures.judging import Comparison, Record, Target, contenders, fastest
 from bench.figures.lines import LINES, verdicts
 from bench.figures.machine import SHARES, noise_text
@@ -232,6 +232,24 @@ def test_recorded_figures_are_written_into_the_document(recorded: Path, tmp_path
     written = file.read_text(encoding="utf-8")
     assert "2.00 ±0% (numpy)" in written
     assert "not installed: jax" in written
+
+
+def test_a_part_of_the_lines_leaves_the_rest_of_the_document(
+    recorded: Path, tmp_path: Path
+) -> None:
+    """It says where it was measured, and the summary has the others' counts of before."""
+    file = tmp_path / "performance.md"
+    before = DOCUMENT.read_text(encoding="utf-8")
+    file.write_text(before, encoding="utf-8")
+    assert _figures("--read", recorded, "--write", file).returncode == 0
+    after = file.read_text(encoding="utf-8")
+    assert "Measured apart from the other tables: A CPU, 2" in part(after, "probabilities")
+    for key in keys(before):
+        if key not in ("summary", "probabilities"):
+            assert part(after, key) == part(before, key)
+    old, new = (_cells(part(text, "summary")) for text in (before, after))
+    assert new[2] == ["1", "[probabilities](#probabilities)", "1", "0", "1"]
+    assert new[3:] == old[3:]
 
 
 def test_files_of_another_kind(recorded: Path, tmp_path: Path) -> None:

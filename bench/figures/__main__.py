@@ -20,7 +20,7 @@ from bench.report import OURS
 from fastsoftmax._cli.problems import DTYPES
 
 from . import machine, tables
-from .document import fill
+from .document import fill, part
 from .judging import Record, Verdict
 from .lines import LINES, verdicts
 from .measuring import Effort
@@ -66,19 +66,28 @@ def _show(figures: Figures, found: dict[int, list[Verdict]]) -> None:
 
 def _write(path: Path, figures: Figures, found: dict[int, list[Verdict]]) -> int:
     """Fill the places of a document; return the exit code."""
-    about = machine.text(figures.machine, figures.settings)
-    parts = {
-        "machine": f"{about}\n\n{machine.noise_text(figures.noise)}",
-        "summary": tables.summary(found),
-    }
-    for number, of_line in found.items():
-        parts[LINES[number].key] = f"{LINES[number].title}\n\n{tables.compact(of_line)}"
     try:
-        path.write_text(fill(path.read_text(encoding="utf-8"), parts), encoding="utf-8")
+        document = path.read_text(encoding="utf-8")
+        path.write_text(fill(document, _parts(document, figures, found)), encoding="utf-8")
     except (OSError, ValueError) as error:
         print(f"{path}: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _parts(document: str, figures: Figures, found: dict[int, list[Verdict]]) -> dict[str, str]:
+    """Return what is to be filled in. Lines without the others say where they were measured."""
+    about = machine.text(figures.machine, figures.settings)
+    about = f"{about}\n\n{machine.noise_text(figures.noise)}"
+    parts = {"summary": tables.summary(found, before=part(document, "summary"))}
+    all_lines = found.keys() == LINES.keys()
+    if all_lines:
+        parts["machine"] = about
+    for number, of_line in found.items():
+        title, table = LINES[number].title, tables.compact(of_line)
+        apart = "" if all_lines else f"Measured apart from the other tables: {about}\n\n"
+        parts[LINES[number].key] = f"{title}\n\n{apart}{table}"
+    return parts
 
 
 def _tell(record: Record) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["fill", "keys"]
+__all__ = ["fill", "keys", "part"]
 
 _PLACE = re.compile(r"(<!-- figures:(?P<key>[\w-]+) -->\n)(?P<old>.*?)(<!-- end -->)", re.DOTALL)
 
@@ -13,6 +13,11 @@ _PLACE = re.compile(r"(<!-- figures:(?P<key>[\w-]+) -->\n)(?P<old>.*?)(<!-- end 
 def keys(document: str) -> list[str]:
     """Return the keys of the places of a document."""
     return [match["key"] for match in _PLACE.finditer(document)]
+
+
+def part(document: str, key: str) -> str:
+    """Return what stands in a place of a document; nothing where there is none."""
+    return next((match["old"] for match in _PLACE.finditer(document) if match["key"] == key), "")
 
 
 def fill(document: str, parts: Mapping[str, str]) -> str:

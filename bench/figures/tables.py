@@ -46,14 +46,23 @@ def compact(found: Sequence[Verdict]) -> str:
     return render(rows, markdown=True)
 
 
-def summary(found: Mapping[int, Sequence[Verdict]]) -> str:
-    """Return a table of how many targets of each line are reached."""
-    rows = [["line", "table", "reached", "limited by memory", "of"]]
+def summary(found: Mapping[int, Sequence[Verdict]], before: str = "") -> str:
+    """Return a table of how many targets of each line are reached.
+
+    Lines that were not found are taken from the table as it was before.
+    """
+    rows = {int(row[0]): row for row in _cells_of(before) if row[0].isdecimal()}
     for number, of_line in found.items():
         judged = [v for v in of_line if v.reached != "–"]
         counts = [sum(v.reached == word for v in judged) for word in ("yes", "memory")]
-        rows.append([str(number), _link(LINES[number]), *map(str, counts), str(len(judged))])
-    return render(rows, markdown=True)
+        rows[number] = [str(number), _link(LINES[number]), *map(str, counts), str(len(judged))]
+    head = ["line", "table", "reached", "limited by memory", "of"]
+    return render([head, *(rows[number] for number in sorted(rows))], markdown=True)
+
+
+def _cells_of(table: str) -> list[list[str]]:
+    lines = (line.strip().strip("|") for line in table.splitlines() if line.startswith("|"))
+    return [[cell.strip() for cell in line.split("|")] for line in lines]
 
 
 def _cells(v: Verdict) -> Iterable[str]:
