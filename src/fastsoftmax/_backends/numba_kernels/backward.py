@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .block import accumulate, row_maxima, row_values, take_first
-from .compilation import Kernel, called, jitted
+from .compilation import Kernel, jitted
 from .exponential import find_shifts, shifted_exp
 from .job import CHUNKS, ArrayJob, array_job, array_type, next_range, no_view
 from .memory import keep, load_lanes, store
@@ -172,7 +172,7 @@ def log_softmax_backward_rows(job: Any, begin: int, end: int, scratch: Any) -> N
 # --- the kernels -----------------------------------------------------------------------------
 
 
-@called
+@jitted
 def softmax_backward_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
@@ -189,7 +189,7 @@ def softmax_backward(grad_output: Any, output: Any, out: Any, chunk: int, shared
     with_helpers(softmax_backward_chunks, (job, chunk, shared), shared)
 
 
-@called
+@jitted
 def log_softmax_backward_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .compilation import Kernel, called, jitted
+from .compilation import Kernel, jitted
 from .gradients import find_gradients, work_rows, write_gradient
 from .job import (
     CHUNKS,
@@ -68,7 +68,7 @@ def set_chunk_loss(chunk_loss: Any, number: Int, loss: Any) -> None:
         place[i] = part
 
 
-@called
+@jitted
 def cross_entropy_chunks(
     job: Any, chunk_loss: Any, mean_sums: Any, chunk: int, shared: Any
 ) -> None:

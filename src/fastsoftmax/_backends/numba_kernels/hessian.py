@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .block import row_values
-from .compilation import Kernel, called, jitted
+from .compilation import Kernel, jitted
 from .gradients import find_gradients, work_rows, write_gradient
 from .job import CHUNKS, array_type, next_range, no_view, open_target_job, target_types
 from .memory import keep, load_lanes
@@ -119,7 +119,7 @@ def grad_hess_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
         sample += b.rows
 
 
-@called
+@jitted
 def grad_hess_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)

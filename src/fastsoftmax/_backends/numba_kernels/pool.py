@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,7 +44,7 @@ LOOKING = 24
 WANTED = 32
 """Helpers that may still join."""
 TASK, CONTEXT = 33, 34
-"""The address of a function, and of what it is called with."""
+"""What is to be done: see `Task`."""
 CALLER_CPU = 35
 ENDING = 36
 """Whether helpers are to return."""
@@ -156,29 +156,38 @@ def nanoseconds(pool: Any) -> Int:
 # --- a task: a compiled function and its arguments, as addresses -----------------------------
 
 
+class Task(NamedTuple):
+    """The address of a function, and of what it is called with."""
+
+    function: Int
+    context: Int
+
+
 @intrinsic
-def set_task(typingcontext: Any, pool: Any, work: Any, args: Any) -> Any:
-    """Note a function and its arguments, which stay in the calling function's frame."""
+def task_of(typingcontext: Any, work: Any, args: Any) -> Any:
+    """The task to call work(*args). The arguments stay in the calling function's frame."""
     inner = typingcontext.resolve_function_type(work, tuple(args), {})
 
     def generate(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-        place = data(Value(builder, sig.args[0], values[0])).place
-        frame = cgutils.alloca_once_value(builder, values[2])
-        task = _task(context, builder, work.dispatcher.overloads[inner.args], inner, frame.type)
-        for index, address in ((TASK, task), (CONTEXT, frame)):
-            builder.store(builder.ptrtoint(address, INT64), place(index))
-        return context.get_dummy_value()
+        frame = cgutils.alloca_once_value(builder, values[1])
+        function = _task(context, builder, work.dispatcher.overloads[inner.args], inner, frame.type)
+        task = [builder.ptrtoint(address, INT64) for address in (function, frame)]
+        return context.make_tuple(builder, sig.return_type, task)
 
-    return signature(types.none, pool, work, args), generate
+    return signature(types.NamedUniTuple(types.int64, 2, Task), work, args), generate
 
 
 def _task(context: Any, builder: Any, compiled: Any, inner: Any, frame_type: Any) -> Any:
-    """A function of the arguments' address that calls a compiled one; not 0 if that failed."""
+    """A function of the arguments' address that calls a compiled one; not 0 if that failed.
+
+    It is the only place that does, so that there is one machine code of it.
+    """
     context.active_code_library.add_linking_library(compiled.library)
     kind = ir.FunctionType(INT32, [ir.IntType(8).as_pointer()])
     name = f"task.{compiled.fndesc.llvm_func_name}"
     task = cgutils.get_or_insert_function(builder.module, kind, name)
     task.linkage = "internal"
+    task.attributes.add("noinline")
     body = ir.IRBuilder(task.append_basic_block())
     given = body.load(body.bitcast(task.args[0], frame_type))
     values = [body.extract_value(given, i) for i in range(len(inner.args))]
@@ -188,25 +197,25 @@ def _task(context: Any, builder: Any, compiled: Any, inner: Any, frame_type: Any
 
 
 @staged
-def do_task(pool: Any) -> Any:
+def do_task(task: Any) -> Any:
     """Whether it could not be done, for want of memory."""
-    builder, place = pool.builder, data(pool).place
-    argument = ir.IntType(8).as_pointer()
+    builder, argument = task.function.builder, ir.IntType(8).as_pointer()
     kind = ir.FunctionType(INT32, [argument]).as_pointer()
-    task = builder.inttoptr(builder.load(place(TASK)), kind)
-    failed = builder.call(task, [builder.inttoptr(builder.load(place(CONTEXT)), argument)])
-    return pool.new(builder.trunc(failed, llvm_type(types.boolean)), types.boolean)
+    function = builder.inttoptr(task.function.llvm, kind)
+    failed = builder.call(function, [builder.inttoptr(task.context.llvm, argument)])
+    return task.function.new(builder.trunc(failed, llvm_type(types.boolean)), types.boolean)
 
 
 # --- the call --------------------------------------------------------------------------------
 
 
 @jitted
-def open_call(pool: Any) -> None:
+def open_call(pool: Any, task: Any) -> None:
     """Let helpers join, of whom those that sleep are woken, as many as are wanted."""
     lock(pool)
     for i in range(COUNTERS):
         pool[i] = 0
+    pool[TASK], pool[CONTEXT] = task
     pool[CALLER_CPU] = this_cpu(pool)
     asleep = pool[WANTED] - read_in_order(pool, LOOKING)
     add_in_order(pool, GENERATION, 1)
@@ -234,13 +243,13 @@ def with_helpers(work: Any, args: Any, pool: Any) -> None:
 
     The calls share their work by the pool's counters. All have returned when this returns.
     """
+    task = task_of(work, args)
     if pool.size == COUNTERS:
-        work(*args)
-        return
-    set_task(pool, work, args)
-    open_call(pool)
-    failed = do_task(pool)
-    close_call(pool)
+        failed = do_task(task)
+    else:
+        open_call(pool, task)
+        failed = do_task(task)
+        close_call(pool)
     if failed:
         raise MemoryError
 
@@ -256,7 +265,7 @@ def join(pool: Any, generation: int) -> None:
     """
     add_in_order(pool, JOINED, 1)
     if read_in_order(pool, GENERATION) == generation and add_in_order(pool, WANTED, -1) > 0:
-        do_task(pool)
+        do_task(Task(pool[TASK], pool[CONTEXT]))
     add_in_order(pool, JOINED, -1)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .block import row_maxima, row_values, take_first
-from .compilation import Kernel, called, jitted
+from .compilation import Kernel, jitted
 from .exponential import find_shifts
 from .exponential_sums import sum_exponentials
 from .job import (
@@ -158,7 +158,7 @@ def logsumexp_rows(job: Any, begin: int, end: int, scratch: Any) -> None:
 # --- the kernels: chunk after chunk, as long as there is one that no thread has taken -----------
 
 
-@called
+@jitted
 def softmax_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
@@ -174,7 +174,7 @@ def softmax(x: Any, where: Any, out: Any, chunk: int, shared: Any) -> None:
     with_helpers(softmax_chunks, (open_job(x, where, out), chunk, shared), shared)
 
 
-@called
+@jitted
 def log_softmax_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
@@ -190,7 +190,7 @@ def log_softmax(x: Any, where: Any, out: Any, chunk: int, shared: Any) -> None:
     with_helpers(log_softmax_chunks, (open_log_job(x, where, out), chunk, shared), shared)
 
 
-@called
+@jitted
 def logsumexp_chunks(job: Any, chunk: int, shared: Any) -> None:
     memory = np.empty(scratch_bytes(job), np.uint8)
     s = cut_scratch(job, memory)
