@@ -3,6 +3,7 @@
 #define FSM_DISPATCH_H
 
 #include "job.h"
+#include "shared.h"
 
 enum fsm_operation {
 #define FSM_KERNEL(name) FSM_OPERATION_##name,
@@ -39,17 +40,17 @@ struct fsm_kernels {
 struct fsm_instruction_set {
     const char *name;
     int (*supported)(void);
-    struct fsm_kernels float32, float64;
+    const struct fsm_kernels *float32, *float64;
 };
 
 /* Every instruction set of the build, best first. */
-size_t fsm_instruction_set_count(void);
-const struct fsm_instruction_set *fsm_instruction_set_at(size_t index);
+FSM_SHARED size_t fsm_instruction_set_count(void);
+FSM_SHARED const struct fsm_instruction_set *fsm_instruction_set_at(size_t index);
 
 /* The one in use: the best that the CPU supports, until fsm_use_instruction_set names another. */
-const struct fsm_instruction_set *fsm_instruction_set_in_use(void);
+FSM_SHARED const struct fsm_instruction_set *fsm_instruction_set_in_use(void);
 /* 0 when done, -1 where the build lacks it or the CPU does not support it. */
-int fsm_use_instruction_set(const char *name);
+FSM_SHARED int fsm_use_instruction_set(const char *name);
 
 const struct fsm_kernels *fsm_kernels_for(enum fsm_storage storage);
 

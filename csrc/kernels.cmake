@@ -37,7 +37,7 @@ function(fastsoftmax_add_instruction_sets target)
   endif()
 endfunction()
 
-# Adds what runs the kernels but for the threads, and the flags of all files.
+# Adds what runs the kernels but for the threads.
 function(fastsoftmax_add_runtime target)
   target_sources(${target} PRIVATE
     ${FASTSOFTMAX_CSRC}/affinity.c
@@ -48,6 +48,13 @@ function(fastsoftmax_add_runtime target)
   target_link_libraries(${target} PRIVATE Threads::Threads)
   if(UNIX)
     target_link_libraries(${target} PRIVATE m)
+  endif()
+  fastsoftmax_add_flags(${target})
+endfunction()
+
+# The flags of all files.
+function(fastsoftmax_add_flags target)
+  if(UNIX)
     target_compile_definitions(${target} PRIVATE _POSIX_C_SOURCE=200809L)
   endif()
   # Contraction would fuse operations that the error terms need apart, differently on each instruction set. That nobody

@@ -3,6 +3,7 @@
 #define FSM_LABELS_H
 
 #include "job.h"
+#include "shared.h"
 
 struct fsm_label_summary {
     ptrdiff_t first_bad; /* number of the first sample whose label is neither a class nor ignored, or -1 */
@@ -10,6 +11,6 @@ struct fsm_label_summary {
     double total_weight; /* the sum of their weights */
 };
 
-struct fsm_label_summary fsm_check_labels(const struct fsm_job *job);
+FSM_SHARED struct fsm_label_summary fsm_check_labels(const struct fsm_job *job);
 
 #endif

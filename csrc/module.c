@@ -8,7 +8,7 @@
 #include "call.h"
 #include "dispatch.h"
 #include "plain.h"
-#include "threads.h"
+#include "setup.h"
 
 static int refuse(const char *name, const char *what) {
     PyErr_Format(PyExc_TypeError, "%s: %s", name, what);
@@ -325,23 +325,17 @@ static PyMethodDef methods[] = {
      "Sets the one in use; returns the name of the one before."},
     {NULL, NULL, 0, NULL}};
 
-/* FASTSOFTMAX_ISA lowers the instruction set, for tests and reports. */
-static int read_environment(void) {
-    const char *name = getenv("FASTSOFTMAX_ISA");
-    if (name == NULL || *name == 0 || fsm_use_instruction_set(name) == 0) return 0;
-    PyObject *known = instruction_sets(1);
-    if (known != NULL)
-        PyErr_Format(PyExc_ValueError,
-                     "FASTSOFTMAX_ISA=%s is not an instruction set that this build and CPU have: %R", name, known);
-    Py_XDECREF(known);
-    return -1;
-}
-
 static int execute(PyObject *module) {
     (void)module;
     if (PyArray_ImportNumPyAPI() < 0) return -1;
-    fsm_threads_setup();
-    return read_environment();
+    if (fsm_setup() == 0) return 0;
+    PyObject *known = instruction_sets(1);
+    if (known != NULL)
+        PyErr_Format(PyExc_ValueError,
+                     "FASTSOFTMAX_ISA=%s is not an instruction set that this build and CPU have: %R",
+                     getenv("FASTSOFTMAX_ISA"), known);
+    Py_XDECREF(known);
+    return -1;
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute},
