@@ -9,6 +9,7 @@
 #include "dispatch.h"
 #include "plain.h"
 #include "setup.h"
+#include "xla.h"
 
 static int refuse(const char *name, const char *what) {
     PyErr_Format(PyExc_TypeError, "%s: %s", name, what);
@@ -293,6 +294,18 @@ static PyObject *py_use_instruction_set(PyObject *self, PyObject *argument) {
     return PyUnicode_FromString(previous);
 }
 
+/* Handlers as jax.ffi.register_ffi_target takes them, by name. */
+static PyObject *py_xla_targets(PyObject *self, PyObject *unused) {
+    (void)self, (void)unused;
+    PyObject *dict = PyDict_New();
+    for (size_t i = 0; dict != NULL && i < fsm_xla_target_count; i++) {
+        PyObject *capsule = PyCapsule_New((void *)(uintptr_t)fsm_xla_targets[i].handler, NULL, NULL);
+        if (capsule == NULL || PyDict_SetItemString(dict, fsm_xla_targets[i].name, capsule) < 0) Py_CLEAR(dict);
+        Py_XDECREF(capsule);
+    }
+    return dict;
+}
+
 #define FASTCALL(name, doc) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, doc}
 #define PLAIN(name)                                                                                                  \
     {"plain_" #name, (PyCFunction)(void (*)(void))fsm_plain_##name, METH_FASTCALL,                                   \
@@ -323,6 +336,7 @@ static PyMethodDef methods[] = {
     {"instruction_set", py_instruction_set, METH_NOARGS, "Name of the one in use."},
     {"use_instruction_set", py_use_instruction_set, METH_O,
      "Sets the one in use; returns the name of the one before."},
+    {"xla_targets", py_xla_targets, METH_NOARGS, "The custom calls for XLA, by name; see xla.h."},
     {NULL, NULL, 0, NULL}};
 
 static int execute(PyObject *module) {

@@ -55,11 +55,10 @@ def evaluate(
     w = None if weight is None else check_class_weight(weight, shape[axis])
     sw = None if sample_weight is None else check_sample_weight(sample_weight, samples)
     smoothing = check_label_smoothing(label_smoothing)
-    if out is not None:
-        check_out(out, shape if want_grad else (shape[axis],), dtype)
-        if want_grad:
-            x = separate(x, out, True)
-            labels, probabilities, w, sw = separate_all((labels, probabilities, w, sw), out)
+    out = check_out(out, shape if want_grad else (shape[axis],), dtype)
+    if out is not None and want_grad:
+        x = separate(x, out, True)
+        labels, probabilities, w, sw = separate_all((labels, probabilities, w, sw), out)
     per_sample = want_loss and reduction == "none"
     losses = np.empty(samples, x.dtype) if per_sample else None
     grad = new_like(out, x, x.dtype) if want_grad else None

@@ -102,8 +102,8 @@ def _check_out_pair(
     if not isinstance(out, (tuple, list)) or len(out) != 2:
         raise TypeError("out must be a pair of arrays, for the gradient and for the Hessian")
     grad, hess = out
-    check_out(grad, shape, dtype, "out[0]")
-    check_out(hess, shape, dtype, "out[1]")
+    grad = check_out(grad, shape, dtype, "out[0]")
+    hess = check_out(hess, shape, dtype, "out[1]")
     if grad is not None and hess is not None and overlaps(grad, hess):
         raise ValueError("out[0] and out[1] share memory")
     return grad, hess

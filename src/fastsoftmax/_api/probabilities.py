@@ -189,7 +189,7 @@ def logsumexp(
     mask = None if where is None else check_where(where, logits.shape, "x")
     before, after = logits.shape[:axis], logits.shape[axis + 1 :]
     shape = (*before, 1, *after) if keepdims else before + after
-    check_out(out, shape, dtype)
+    out = check_out(out, shape, dtype)
     work = np.empty(before + after, logits.dtype)
     if logits.size:
         (rows, kept, results), pending = canonical(axis, (logits, mask, work), 1)
@@ -321,8 +321,8 @@ def _from_logits(
     threads = resolve_num_threads(num_threads)
     logits, axis, dtype = check_logits(x, axis, kernels.NATIVE_HALF, "x")
     mask: Array | None = None if where is None else check_where(where, logits.shape, "x")
+    out = check_out(out, logits.shape, dtype)
     if out is not None:
-        check_out(out, logits.shape, dtype)
         logits = separate(logits, out, True)
         mask = None if mask is None else separate(mask, out, False)
     work = new_like(out, logits, logits.dtype)
@@ -348,8 +348,8 @@ def _backward(
 ) -> Array:
     threads = resolve_num_threads(num_threads)
     first, second, axis, dtype = check_pair(grad_output, output, axis, kernels.NATIVE_HALF)
+    out = check_out(out, second.shape, dtype)
     if out is not None:
-        check_out(out, second.shape, dtype)
         first, second = separate(first, out, True), separate(second, out, True)
     work = new_like(out, second, second.dtype)
     if work.size:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.exceptions import AxisError
 
 from .._typing import Array, ArrayLike, BoolArray
+from .exports import as_numpy, is_exported
 
 __all__ = [
     "FLOAT32",
@@ -93,9 +94,14 @@ def same_dtype(logits: Array, probabilities: Array) -> tuple[Array, Array]:
 
 
 def as_array(x: ArrayLike, name: str) -> Array:
-    """Return an array-like as a plain array; masked entries are refused."""
+    """Return an array-like as a plain array; masked entries are refused.
+
+    Whatever shares its memory, through DLPack or the buffer protocol, is not copied.
+    """
     if type(x) is np.ndarray:
         return x
+    if is_exported(x):
+        return as_numpy(x, name)
     masked = sys.modules.get("numpy.ma")  # loaded by whoever made a masked array
     if masked is not None and masked.is_masked(x):
         raise TypeError(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.exceptions import TooHardError
 
 from .._typing import Array
+from .exports import as_output
 
 __all__ = ["check_out", "new_like", "overlaps", "same_view", "separate", "separate_all", "store"]
 
@@ -17,12 +18,17 @@ OVERLAP_WORK = 10_000
 
 def check_out(
     out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "out"
-) -> None:
-    """Raise unless results of this shape and dtype can be written into `out`, if there is one."""
+) -> Array | None:
+    """Return `out`, if there is one, given that results of this shape and dtype can go there.
+
+    What is not a NumPy array comes back as one that shares its memory.
+    """
     if out is None:
-        return
-    if type(out) is not np.ndarray and (not isinstance(out, np.ndarray) or hasattr(out, "mask")):
-        raise TypeError(f"{name} must be a numpy.ndarray, not {type(out).__name__}")
+        return None
+    if type(out) is not np.ndarray:
+        if hasattr(out, "mask"):
+            raise TypeError(f"{name} must be a numpy.ndarray, not {type(out).__name__}")
+        out = as_output(out, name)
     if out.dtype != dtype:
         raise TypeError(f"{name} must be of dtype {dtype}, not {out.dtype}")
     if out.shape != shape:
@@ -41,6 +47,7 @@ def check_out(
             f"{name} shares memory between its own elements: "
             f"its shape is {out.shape} with strides {out.strides}"
         )
+    return out
 
 
 def new_like(out: Array | None, like: Array, dtype: np.dtype[Any]) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._typing import Array, ArrayLike
 from .arrays import as_array, cast, float_dtypes
+from .exports import is_exported
 
 __all__ = ["check_targets", "label_error"]
 
@@ -77,7 +78,7 @@ def _to_labels(
 ) -> tuple[Array, int | None]:
     """Return labels of any integer dtype as int32 or int64, and what to ignore among them."""
     kind = array.dtype.kind
-    if kind not in "iu" and not isinstance(targets, np.ndarray):
+    if kind not in "iu" and not isinstance(targets, np.ndarray) and not is_exported(targets):
         # From Python objects: none at all, or integers that no one dtype holds.
         if array.size == 0:
             return array.astype(INT64), ignore_index

@@ -1,0 +1,1 @@
+"""The functions inside JAX's programs: calls of the kernels, their derivatives, their arguments."""
