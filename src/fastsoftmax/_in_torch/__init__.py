@@ -1,0 +1,1 @@
+"""The functions for PyTorch: from tensors to the package's own functions and back."""

@@ -1,0 +1,55 @@
+"""Which way a call goes: straight to the arrays, through an operator, or to PyTorch itself."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch.autograd import forward_ad
+
+__all__ = ["belongs_to_torch", "can_see_memory"]
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+_told: list[bool] = []
+
+
+def belongs_to_torch(function: str, *tensors: torch.Tensor) -> bool:
+    """Return whether PyTorch's own function is to be called, with a warning if that is news.
+
+    That is so for tensors that are not on the CPU, or not strided; and for derivatives in forward
+    mode, which the functions here do not have.
+    """
+    for tensor in tensors:
+        if tensor.device.type != "cpu":
+            _tell(f"fastsoftmax.torch works on the CPU: {function} of a tensor on {tensor.device}")
+            return True
+        if tensor.layout is not torch.strided:
+            _tell(f"fastsoftmax.torch works on strided tensors: {function} of a {tensor.layout}")
+            return True
+    return bool(forward_ad._current_level >= 0)
+
+
+def can_see_memory(*tensors: torch.Tensor) -> bool:
+    """Return whether these are plain tensors with memory, and nothing watches what is done to them.
+
+    Otherwise what is done has to be an operator: under ``torch.compile``, ``torch.func``, a
+    dispatch mode, ``torch.jit.trace``, or for a subclass of tensors.
+    """
+    if (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._get_tracing_state() is not None
+    ):
+        return False
+    return all(type(tensor) in _PLAIN for tensor in tensors)
+
+
+def _tell(news: str) -> None:
+    if torch.compiler.is_compiling() or _told:
+        return
+    _told.append(True)
+    warnings.warn(
+        f"{news} goes to torch.nn.functional, and so will others, without further warning",
+        stacklevel=4,
+    )
