@@ -10,13 +10,11 @@ For other devices there are no kernels: XLA says so when it compiles.
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
-if importlib.util.find_spec("jax") is None:
-    raise ImportError(
-        'fastsoftmax.jax needs jax, which is not installed. Run: pip install "fastsoftmax[jax]"'
-    )
+from ._extras import require
+
+require("jax", "jax")
 
 import jax
 import jax.numpy as jnp

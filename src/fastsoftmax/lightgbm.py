@@ -16,11 +16,11 @@ from ._extras import require
 
 require("lightgbm", "lightgbm")
 
-import numpy as np  # noqa: E402 (after the check)
-from lightgbm import Dataset  # noqa: E402
+import numpy as np
+from lightgbm import Dataset
 
-from . import _boosting  # noqa: E402
-from ._typing import Array  # noqa: E402
+from . import _boosting
+from ._typing import Array
 
 __all__ = ["SoftmaxObjective", "multi_error", "multi_logloss", "softmax_objective"]
 

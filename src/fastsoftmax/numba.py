@@ -15,13 +15,9 @@ Python as well, where the package's own functions are faster.
 
 from __future__ import annotations
 
-import importlib.util
+from ._extras import require
 
-if importlib.util.find_spec("numba") is None:
-    raise ImportError(
-        "fastsoftmax.numba needs numba, which is not installed. "
-        'Run: pip install "fastsoftmax[numba]"'
-    )
+require("numba", "numba")
 
 from ._in_jitted.rows import (
     cross_entropy_row,

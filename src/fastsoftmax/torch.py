@@ -11,13 +11,9 @@ the network is sure of keeps its gradient. Everything runs on the threads of
 
 from __future__ import annotations
 
-import importlib.util
+from ._extras import require
 
-if importlib.util.find_spec("torch") is None:
-    raise ImportError(
-        "fastsoftmax.torch needs torch, which is not installed. "
-        'Run: pip install "fastsoftmax[torch]"'
-    )
+require("torch", "torch")
 
 from ._in_torch.cross_entropy import cross_entropy
 from ._in_torch.module import CrossEntropyLoss

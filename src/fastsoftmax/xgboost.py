@@ -17,11 +17,11 @@ from ._extras import require
 
 require("xgboost", "xgboost")
 
-import numpy as np  # noqa: E402 (after the check)
-from xgboost import DMatrix  # noqa: E402
+import numpy as np
+from xgboost import DMatrix
 
-from . import _boosting  # noqa: E402
-from ._typing import Array  # noqa: E402
+from . import _boosting
+from ._typing import Array
 
 __all__ = ["SoftmaxObjective", "merror", "mlogloss", "softmax_objective"]
 

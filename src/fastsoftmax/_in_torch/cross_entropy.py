@@ -128,9 +128,7 @@ def cross_entropy(
     return evaluate(input, target, weight, options)
 
 
-def _in_one_dtype(
-    input: torch.Tensor, target: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _in_one_dtype(input: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return logits in the dtype of the loss, and probabilities as targets likewise."""
     if input.dtype in _SHORT and torch.is_autocast_enabled("cpu"):
         input = input.float()
@@ -190,9 +188,7 @@ class _CrossEntropy(torch.autograd.Function):
         return by_logits, by_target, None, None
 
 
-def _first_order(
-    ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor
-) -> torch.Tensor:
+def _first_order(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:
     per_sample = ctx.options.reduction == "none"
     if grad is not None and not per_sample and grad_output.item() == 1.0:
         return grad
@@ -222,9 +218,7 @@ def _scaled_short(ctx: Any, grad: torch.Tensor, grad_output: torch.Tensor) -> to
     return grad
 
 
-def _differentiable(
-    ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor
-) -> torch.Tensor:
+def _differentiable(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:
     x, target, weight = ctx.saved_tensors
     by_logits: torch.Tensor = _Gradient.apply(x, target, weight, ctx.options, [grad])
     return by_logits * spread(grad_output, x, ctx.options)

@@ -106,9 +106,7 @@ def log_softmax(
     return _apply("log_softmax", input, dim, dtype)
 
 
-def _apply(
-    name: str, x: torch.Tensor, dim: int | None, dtype: torch.dtype | None
-) -> torch.Tensor:
+def _apply(name: str, x: torch.Tensor, dim: int | None, dtype: torch.dtype | None) -> torch.Tensor:
     if dim is None:
         dim = _implicit_dim(name, x.dim())
     if dtype is not None:

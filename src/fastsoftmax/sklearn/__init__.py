@@ -6,7 +6,7 @@ from .._extras import require
 
 require("sklearn", "sklearn")
 
-from ._estimator import SoftmaxRegression  # noqa: E402 (after the check)
+from ._estimator import SoftmaxRegression
 
 __all__ = ["SoftmaxRegression"]
 
