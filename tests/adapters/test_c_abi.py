@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,10 +40,10 @@ def compiler(name: str) -> str:
 
 
 def build(name: str, source: Path, target: Path, *flags: str) -> None:
-    libraries = fs.get_library_dir()
-    command = [compiler(name), *flags, f"-I{INCLUDE}", source, "-o", target, f"-L{libraries}",
-               f"-Wl,-rpath,{libraries}", "-lfastsoftmax", "-lpthread"]  # fmt: skip
-    subprocess.run(command, check=True)
+    """Compile as docs/c.md says."""
+    config = [sys.executable, "-m", "fastsoftmax", "config", "--cflags", "--libs"]
+    options = shlex.split(subprocess.check_output(config, text=True))
+    subprocess.run([compiler(name), *flags, source, "-o", target, *options], check=True)
 
 
 def dtype_of(name: str) -> np.dtype[Any]:
