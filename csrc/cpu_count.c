@@ -48,9 +48,7 @@ static int read_line(const char *directory, const char *name, char *line, int le
     return found ? 0 : -1;
 }
 
-static double quota_over(double quota, double period) {
-    return quota > 0 && period > 0 ? quota / period : INFINITY;
-}
+static double quota_over(double quota, double period) { return quota > 0 && period > 0 ? quota / period : INFINITY; }
 
 /* "quota period" or "max period". */
 static double quota_v2(const char *directory) {

@@ -22,9 +22,7 @@ static _Atomic(const struct fsm_instruction_set *) in_use;
 
 size_t fsm_instruction_set_count(void) { return INSTRUCTION_SETS; }
 
-const struct fsm_instruction_set *fsm_instruction_set_at(size_t index) {
-    return &table[index];
-}
+const struct fsm_instruction_set *fsm_instruction_set_at(size_t index) { return &table[index]; }
 
 const struct fsm_instruction_set *fsm_instruction_set_in_use(void) {
     const struct fsm_instruction_set *current = atomic_load(&in_use);

@@ -5,6 +5,7 @@
 #define FSM_IMPORTS_NUMPY
 #include "numpy_api.h"
 
+#include "c_api.h"
 #include "call.h"
 #include "dispatch.h"
 #include "plain.h"
@@ -340,8 +341,7 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL}};
 
 static int execute(PyObject *module) {
-    (void)module;
-    if (PyArray_ImportNumPyAPI() < 0) return -1;
+    if (PyArray_ImportNumPyAPI() < 0 || fsm_add_c_api(module) < 0) return -1;
     if (fsm_setup() == 0) return 0;
     PyObject *known = instruction_sets(1);
     if (known != NULL)

@@ -6,6 +6,7 @@
 
 /* Returns 0, or -1 where there is no memory, in which case nothing was written. *loss (unless NULL) receives the
    sum of the losses divided by the divisor, mean_grad (unless NULL) the gradient's sum over the samples. */
-FSM_SHARED int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad);
+FSM_SHARED int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss,
+                       double *mean_grad);
 
 #endif

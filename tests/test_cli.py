@@ -226,7 +226,9 @@ def test_bad_requests_are_explained(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [(), ("info",), ("check",), ("bench",), ("warmup",)])
+@pytest.mark.parametrize(
+    "arguments", [(), ("info",), ("check",), ("config",), ("bench",), ("warmup",)]
+)
 def test_help(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:
         main([*arguments, "--help"])

@@ -37,6 +37,8 @@ FUNCTIONS = (
     "set_num_threads",
     "use_num_threads",
     "show_config",
+    "get_include",
+    "get_library_dir",
     "warmup",
     "softmax",
     "log_softmax",

@@ -148,6 +148,4 @@ int fastsoftmax_grad_hess(int dtype, const fastsoftmax_shape *shape, const fasts
 
 size_t fastsoftmax_num_threads(void) { return fsm_default_threads(); }
 
-const char *fastsoftmax_instruction_set(void) {
-    return fsm_setup() < 0 ? NULL : fsm_instruction_set_in_use()->name;
-}
+const char *fastsoftmax_instruction_set(void) { return fsm_setup() < 0 ? NULL : fsm_instruction_set_in_use()->name; }

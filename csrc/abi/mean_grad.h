@@ -8,7 +8,8 @@ enum { FSM_SMALL_MEAN_GRAD = 256 };
 
 size_t fsm_storage_bytes(enum fsm_storage storage);
 
-/* Where to put the sums: the caller's memory if it is of float64, else `small` or new memory; NULL if there is none. */
+/* Where to put the sums: the caller's memory if it is of float64, else `small` or new memory; NULL if there is none.
+ */
 double *fsm_open_mean_grad(const struct fsm_job *job, void *mean_grad, double *small);
 
 /* Rounds the sums to the caller's memory, if they are `valid`, and frees what was allocated. */

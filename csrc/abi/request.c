@@ -101,7 +101,9 @@ static int place(struct fsm_request *r, const char *name, const void *data, cons
                  int has_classes, struct fsm_footprint *print) {
     const struct fsm_job *job = &r->job;
     const ptrdiff_t aligned = (ptrdiff_t)alignment_of(item);
-    *print = (struct fsm_footprint){data, item, {job->outer, job->inner, has_classes ? job->classes : 1},
+    *print = (struct fsm_footprint){data,
+                                    item,
+                                    {job->outer, job->inner, has_classes ? job->classes : 1},
                                     {strides[0], strides[1], has_classes ? strides[2] : 0}};
     if (r->status != FASTSOFTMAX_OK || r->samples == 0) return 0;
     if (data == NULL) refuse(r, FASTSOFTMAX_ERROR_NULL, name);
@@ -166,8 +168,7 @@ void fsm_request_targets(struct fsm_request *r, const fastsoftmax_targets *targe
     }
     const ptrdiff_t strides[] = {targets->outer, targets->inner, targets->classes};
     const int are_labels = targets->kind != FASTSOFTMAX_PROBABILITIES;
-    if (targets->kind < 0 || targets->kind > FASTSOFTMAX_PROBABILITIES)
-        refuse(r, FASTSOFTMAX_ERROR_DTYPE, "targets");
+    if (targets->kind < 0 || targets->kind > FASTSOFTMAX_PROBABILITIES) refuse(r, FASTSOFTMAX_ERROR_DTYPE, "targets");
     if (!are_labels && r->options.has_ignore_index) refuse(r, FASTSOFTMAX_ERROR_OPTION, "ignore_index");
     r->job.labels_are_64_bit = targets->kind == FASTSOFTMAX_LABELS_INT64;
     const size_t label = r->job.labels_are_64_bit ? sizeof(int64_t) : sizeof(int32_t);

@@ -1,5 +1,6 @@
 /* From a caller's arguments to a job: all checking, once. The first thing wrong stays the request's status, and what
-   follows does nothing, so that a function takes its arguments one after another and looks at the status at the end. */
+   follows does nothing, so that a function takes its arguments one after another and looks at the status at the end.
+ */
 #ifndef FSM_REQUEST_H
 #define FSM_REQUEST_H
 
@@ -10,8 +11,12 @@
 enum { FSM_MOST_INPUTS = 5, FSM_MOST_OUTPUTS = 4 };
 
 /* The options that have a meaning for a function. */
-enum fsm_options_taken { FSM_TAKES_WHERE = 1, FSM_TAKES_SAMPLE_WEIGHT = 2, FSM_TAKES_LOSS_OPTIONS = 4,
-                         FSM_TAKES_HESSIAN = 8 };
+enum fsm_options_taken {
+    FSM_TAKES_WHERE = 1,
+    FSM_TAKES_SAMPLE_WEIGHT = 2,
+    FSM_TAKES_LOSS_OPTIONS = 4,
+    FSM_TAKES_HESSIAN = 8
+};
 
 struct fsm_request {
     struct fsm_job job;

@@ -18,6 +18,7 @@ from ._api.probabilities import (
     softmax,
     softmax_backward,
 )
+from ._build import get_include, get_library_dir
 from ._config import show_config
 from ._control import (
     available_backends,
@@ -41,6 +42,8 @@ __all__ = [
     "cross_entropy_value_and_grad",
     "cross_entropy_value_and_mean_grad",
     "get_backend",
+    "get_include",
+    "get_library_dir",
     "get_num_threads",
     "log_softmax",
     "log_softmax_backward",

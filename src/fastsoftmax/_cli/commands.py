@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, get_num_threads, show_config
+from .. import __version__, get_include, get_library_dir, get_num_threads, show_config
 from .._progress import progress
 from .._warmup import Compiled, compile_all
 from .benchmark import BASELINE, Measurement, Plan, measurements, tables, to_json
@@ -109,6 +110,20 @@ def bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def config(arguments: argparse.Namespace) -> int:
+    """Show a C compiler's options; without any asked for, all."""
+    both = not (arguments.cflags or arguments.libs)
+    options = [f"-I{get_include()}"] if arguments.cflags or both else []
+    if arguments.libs or both:
+        try:
+            directory = get_library_dir()
+        except ImportError as error:
+            raise RequestError(str(error)) from error
+        options += [f"-L{directory}", f"-Wl,-rpath,{directory}", "-lfastsoftmax"]
+    print(shlex.join(options))
+    return 0
+
+
 def warmup(arguments: argparse.Namespace) -> int:
     """Compile all kernels of the Numba backend; the exit code is 1 if they cannot be kept."""
     try:
@@ -131,6 +146,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "overview": overview,
     "info": info,
     "check": check,
+    "config": config,
     "bench": bench,
     "warmup": warmup,
 }

@@ -89,9 +89,21 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--seed", type=int, default=0, help="seed of the random input (default: %(default)s)"
     )
     check.set_defaults(command="check")
+    _add_config(commands)
     _add_bench(commands)
     _add_warmup(commands)
     return parser.parse_args(argv)
+
+
+def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    config = commands.add_parser(
+        "config",
+        help="show what a C compiler needs to use the library",
+        description="Shows a C compiler's options for the header and the library, in one line.",
+    )
+    config.add_argument("--cflags", action="store_true", help="for compiling")
+    config.add_argument("--libs", action="store_true", help="for linking")
+    config.set_defaults(command="config")
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

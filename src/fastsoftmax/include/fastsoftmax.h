@@ -3,10 +3,10 @@
    For programs in C and C++, and whatever can call C: no Python, no GIL, and no memory that the caller would have to
    free. Everything is declared in this one file; docs/c.md has programs and build commands.
 
-   Arrays. Every array is seen as samples by classes, and the samples as (outer, inner): a pointer to the first element
-   and three strides in bytes, which may be of any sign, or 0 in an input. A matrix in C order of m rows by K columns of
-   float is {1, m, K} with the strides {0, K * sizeof(float), sizeof(float)}. For matrices like this there are the
-   functions at the end, whose names end in the dtype, which take pointers alone.
+   Arrays. Every array is seen as samples by classes, and the samples as (outer, inner): a pointer to the first
+   element and three strides in bytes, which may be of any sign, or 0 in an input. A matrix in C order of m rows by K
+   columns of float is {1, m, K} with the strides {0, K * sizeof(float), sizeof(float)}. For matrices like this there
+   are the functions at the end, whose names end in the dtype, which take pointers alone.
 
    Errors. Functions return FASTSOFTMAX_OK or the number of an error. All arguments are checked before anything is
    written, labels and weights one by one: after an error the outputs are as they were. With options->error set, the
@@ -16,13 +16,14 @@
    samples is the mean (NaN) or the sum (0) of nothing. Without classes it is an error.
 
    Threads. Any function may be called from several threads at once. A call uses options->num_threads threads of one
-   pool for the process, which sleep when idle; 0 stands for the environment variable FASTSOFTMAX_NUM_THREADS or, without
-   it, for the CPUs that the process may use. Small problems use one. Results have the same bits for any number of threads.
-   After fork a child has a pool of its own. FASTSOFTMAX_ISA in the environment lowers the instruction set: avx512, avx2,
-   sse2, neon or scalar.
+   pool for the process, which sleep when idle; 0 stands for the environment variable FASTSOFTMAX_NUM_THREADS or,
+   without it, for the CPUs that the process may use. Small problems use one. Results have the same bits for any
+   number of threads. After fork a child has a pool of its own. FASTSOFTMAX_ISA in the environment lowers the
+   instruction set: avx512, avx2, sse2, neon or scalar.
 
-   Accuracy is that of the Python functions, of which these give the same bits: probabilities within 2 units in the last
-   place, losses and gradients within 4. NaN or +inf among a row's logits gives NaN, and so does a row of -inf alone. */
+   Accuracy is that of the Python functions, of which these give the same bits: probabilities within 2 units in the
+   last place, losses and gradients within 4. NaN or +inf among a row's logits gives NaN, and so does a row of -inf
+   alone. */
 #ifndef FASTSOFTMAX_H
 #define FASTSOFTMAX_H
 
@@ -46,8 +47,8 @@
 extern "C" {
 #endif
 
-/* Grows when something that was compiled against an earlier header would no longer work. New functions, and new options
-   at the end of their struct, leave it alone. */
+/* Grows when something that was compiled against an earlier header would no longer work. New functions, and new
+   options at the end of their struct, leave it alone. */
 #define FASTSOFTMAX_ABI_VERSION 1
 
 /* FASTSOFTMAX_ABI_VERSION of the library at hand. */
@@ -56,17 +57,17 @@ FASTSOFTMAX_API int fastsoftmax_abi_version(void);
 /* What functions return. */
 enum {
     FASTSOFTMAX_OK = 0,
-    FASTSOFTMAX_ERROR_NULL = 1,        /* a pointer that is needed is NULL */
-    FASTSOFTMAX_ERROR_DTYPE = 2,       /* no such dtype, or kind of targets */
-    FASTSOFTMAX_ERROR_CLASSES = 3,     /* 0 classes */
-    FASTSOFTMAX_ERROR_SIZE = 4,        /* more elements than memory can hold */
-    FASTSOFTMAX_ERROR_ALIGNMENT = 5,   /* an address or a stride is no multiple of what the dtype needs */
-    FASTSOFTMAX_ERROR_OVERLAP = 6,     /* an output overlaps itself, another output, or an input other than in place */
-    FASTSOFTMAX_ERROR_LABEL = 7,       /* a label is neither a class nor ignored */
-    FASTSOFTMAX_ERROR_WEIGHT = 8,      /* a weight is negative or NaN */
-    FASTSOFTMAX_ERROR_OPTION = 9,      /* an option is unknown, out of range, or has no meaning for the function */
+    FASTSOFTMAX_ERROR_NULL = 1,      /* a pointer that is needed is NULL */
+    FASTSOFTMAX_ERROR_DTYPE = 2,     /* no such dtype, or kind of targets */
+    FASTSOFTMAX_ERROR_CLASSES = 3,   /* 0 classes */
+    FASTSOFTMAX_ERROR_SIZE = 4,      /* more elements than memory can hold */
+    FASTSOFTMAX_ERROR_ALIGNMENT = 5, /* an address or a stride is no multiple of what the dtype needs */
+    FASTSOFTMAX_ERROR_OVERLAP = 6,   /* an output overlaps itself, another output, or an input other than in place */
+    FASTSOFTMAX_ERROR_LABEL = 7,     /* a label is neither a class nor ignored */
+    FASTSOFTMAX_ERROR_WEIGHT = 8,    /* a weight is negative or NaN */
+    FASTSOFTMAX_ERROR_OPTION = 9,    /* an option is unknown, out of range, or has no meaning for the function */
     FASTSOFTMAX_ERROR_ENVIRONMENT = 10, /* FASTSOFTMAX_NUM_THREADS or FASTSOFTMAX_ISA is not a valid value */
-    FASTSOFTMAX_ERROR_MEMORY = 11      /* no memory for intermediate results */
+    FASTSOFTMAX_ERROR_MEMORY = 11       /* no memory for intermediate results */
 };
 
 /* A sentence that says what a status means; for any number. */
@@ -93,8 +94,8 @@ typedef struct fastsoftmax_output {
     ptrdiff_t outer, inner, classes;
 } fastsoftmax_output;
 
-/* What the elements of targets are: labels from 0 to classes - 1, without a class axis, or probabilities, of the dtype
-   of the logits, whose sum need not be 1. */
+/* What the elements of targets are: labels from 0 to classes - 1, without a class axis, or probabilities, of the
+   dtype of the logits, whose sum need not be 1. */
 enum { FASTSOFTMAX_LABELS_INT32 = 0, FASTSOFTMAX_LABELS_INT64 = 1, FASTSOFTMAX_PROBABILITIES = 2 };
 
 typedef struct fastsoftmax_targets {
@@ -112,11 +113,11 @@ typedef struct fastsoftmax_error {
     ptrdiff_t index;      /* of the first bad sample, outer * shape.inner + inner, or class; else -1 */
 } fastsoftmax_error;
 
-/* Options, all 0 by default: begin with fastsoftmax_default_options(). An option that has no meaning for a function has
-   to be left at 0. */
+/* Options, all 0 by default: begin with fastsoftmax_default_options(). An option that has no meaning for a function
+   has to be left at 0. */
 typedef struct fastsoftmax_options {
-    size_t size;             /* sizeof(fastsoftmax_options) of the caller */
-    size_t num_threads;      /* at most; 0 for the default */
+    size_t size;              /* sizeof(fastsoftmax_options) of the caller */
+    size_t num_threads;       /* at most; 0 for the default */
     fastsoftmax_error *error; /* receives more on an error; may be NULL */
 
     /* softmax, log_softmax, logsumexp */
@@ -139,19 +140,20 @@ static inline fastsoftmax_options fastsoftmax_default_options(void) {
     return options;
 }
 
-/* Softmax and its logarithm. `out` may be `logits` itself: the same address and strides. `options` may be NULL here and
-   everywhere. */
+/* Softmax and its logarithm. `out` may be `logits` itself: the same address and strides. `options` may be NULL here
+   and everywhere. */
 FASTSOFTMAX_API int fastsoftmax_softmax(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
                                         const fastsoftmax_output *out, const fastsoftmax_options *options);
-FASTSOFTMAX_API int fastsoftmax_log_softmax(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
-                                            const fastsoftmax_output *out, const fastsoftmax_options *options);
+FASTSOFTMAX_API int fastsoftmax_log_softmax(int dtype, const fastsoftmax_shape *shape,
+                                            const fastsoftmax_input *logits, const fastsoftmax_output *out,
+                                            const fastsoftmax_options *options);
 
 /* The logarithm of the sum of exponentials; `out` has no class axis. */
 FASTSOFTMAX_API int fastsoftmax_logsumexp(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
                                           const fastsoftmax_output *out, const fastsoftmax_options *options);
 
-/* Gradients with respect to the logits from those with respect to what softmax or log_softmax put out: p (g - sum g p)
-   and g - p sum g. `out` may be `grad_output` or `output` itself. */
+/* Gradients with respect to the logits from those with respect to what softmax or log_softmax put out: p (g - sum g
+   p) and g - p sum g. `out` may be `grad_output` or `output` itself. */
 FASTSOFTMAX_API int fastsoftmax_softmax_backward(int dtype, const fastsoftmax_shape *shape,
                                                  const fastsoftmax_input *grad_output,
                                                  const fastsoftmax_input *output, const fastsoftmax_output *out,
@@ -163,8 +165,8 @@ FASTSOFTMAX_API int fastsoftmax_log_softmax_backward(int dtype, const fastsoftma
 
 /* Cross-entropy, in one pass. Each result may be NULL; if all are, the arguments are checked and that is all.
 
-   loss       the losses reduced, in float64. The mean divides their sum by the total of the class weights of the labels
-              times the sample weights, for probabilities by the total of the sample weights: without weights by the
+   loss       the losses reduced, in float64. The mean divides their sum by the total of the class weights of the
+   labels times the sample weights, for probabilities by the total of the sample weights: without weights by the
               number of samples that count.
    losses     one a sample, of the logits' dtype, without a class axis: times its weight, never divided
    grad       the gradient with respect to the logits, divided like the loss; may be `logits` itself. With
@@ -179,8 +181,8 @@ FASTSOFTMAX_API int fastsoftmax_cross_entropy(int dtype, const fastsoftmax_shape
                                               const fastsoftmax_options *options);
 
 /* The gradient p - t and the diagonal of the Hessian, times the sample weights, not reduced. `grad` may be `logits`
-   itself. The Hessian is p (1 - p), max(2 p (1 - p), 1e-16) as XGBoost has it, or K / (K - 1) p (1 - p) as LightGBM has
-   it, for K > 1 classes. */
+   itself. The Hessian is p (1 - p), max(2 p (1 - p), 1e-16) as XGBoost has it, or K / (K - 1) p (1 - p) as LightGBM
+   has it, for K > 1 classes. */
 FASTSOFTMAX_API int fastsoftmax_grad_hess(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
                                           const fastsoftmax_targets *targets, const fastsoftmax_output *grad,
                                           const fastsoftmax_output *hess, const fastsoftmax_options *options);
@@ -219,6 +221,56 @@ FASTSOFTMAX_API int fastsoftmax_cross_entropy_f64_i32(const double *logits, cons
                                                       size_t classes, double *loss, double *grad, double *mean_grad);
 FASTSOFTMAX_API int fastsoftmax_cross_entropy_f64_i64(const double *logits, const int64_t *labels, size_t samples,
                                                       size_t classes, double *loss, double *grad, double *mean_grad);
+
+/* All of these as pointers, for code that gets them from a running Python and links nothing: the capsule C_API of the
+   module fastsoftmax.c_api, whose name is "fastsoftmax.c_api.C_API", points to one. */
+typedef struct fastsoftmax_api {
+    size_t size; /* what lies beyond it is not there: new functions go to the end */
+    int (*abi_version)(void);
+    const char *(*status_message)(int status);
+    int (*softmax)(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
+                   const fastsoftmax_output *out, const fastsoftmax_options *options);
+    int (*log_softmax)(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
+                       const fastsoftmax_output *out, const fastsoftmax_options *options);
+    int (*logsumexp)(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
+                     const fastsoftmax_output *out, const fastsoftmax_options *options);
+    int (*softmax_backward)(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *grad_output,
+                            const fastsoftmax_input *output, const fastsoftmax_output *out,
+                            const fastsoftmax_options *options);
+    int (*log_softmax_backward)(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *grad_output,
+                                const fastsoftmax_input *output, const fastsoftmax_output *out,
+                                const fastsoftmax_options *options);
+    int (*cross_entropy)(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
+                         const fastsoftmax_targets *targets, double *loss, const fastsoftmax_output *losses,
+                         const fastsoftmax_output *grad, void *mean_grad, const fastsoftmax_options *options);
+    int (*grad_hess)(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
+                     const fastsoftmax_targets *targets, const fastsoftmax_output *grad,
+                     const fastsoftmax_output *hess, const fastsoftmax_options *options);
+    size_t (*num_threads)(void);
+    const char *(*instruction_set)(void);
+    int (*softmax_f32)(const float *logits, size_t samples, size_t classes, float *out);
+    int (*softmax_f64)(const double *logits, size_t samples, size_t classes, double *out);
+    int (*log_softmax_f32)(const float *logits, size_t samples, size_t classes, float *out);
+    int (*log_softmax_f64)(const double *logits, size_t samples, size_t classes, double *out);
+    int (*softmax_backward_f32)(const float *grad_output, const float *output, size_t samples, size_t classes,
+                                float *out);
+    int (*softmax_backward_f64)(const double *grad_output, const double *output, size_t samples, size_t classes,
+                                double *out);
+    int (*log_softmax_backward_f32)(const float *grad_output, const float *output, size_t samples, size_t classes,
+                                    float *out);
+    int (*log_softmax_backward_f64)(const double *grad_output, const double *output, size_t samples, size_t classes,
+                                    double *out);
+    int (*logsumexp_f32)(const float *logits, size_t samples, size_t classes, float *out);
+    int (*logsumexp_f64)(const double *logits, size_t samples, size_t classes, double *out);
+    int (*cross_entropy_f32_i32)(const float *logits, const int32_t *labels, size_t samples, size_t classes,
+                                 double *loss, float *grad, float *mean_grad);
+    int (*cross_entropy_f32_i64)(const float *logits, const int64_t *labels, size_t samples, size_t classes,
+                                 double *loss, float *grad, float *mean_grad);
+    int (*cross_entropy_f64_i32)(const double *logits, const int32_t *labels, size_t samples, size_t classes,
+                                 double *loss, double *grad, double *mean_grad);
+    int (*cross_entropy_f64_i64)(const double *logits, const int64_t *labels, size_t samples, size_t classes,
+                                 double *loss, double *grad, double *mean_grad);
+} fastsoftmax_api;
 
 #ifdef __cplusplus
 }
