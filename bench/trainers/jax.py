@@ -17,7 +17,7 @@ from bench.cases import SHAPES
 from bench.figures.machine import _cpu
 from fastsoftmax._cli.timing import Call, Spread, duration, measure, ratio
 
-ROUNDS, SECONDS = 15, 4.0
+ROUNDS, SECONDS = 15, 3.0
 FUNCTIONS = {
     "fastsoftmax": fsj.softmax_cross_entropy_with_integer_labels,
     "optax": optax.softmax_cross_entropy_with_integer_labels,
