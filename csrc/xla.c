@@ -3,9 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pages.h"
 #include "run.h"
 
-enum { MOST_AXES = 64 };
+enum {
+    MOST_AXES = 64,
+    LARGE =
+        1 << 22 /* bytes: XLA's memory for results that large is new each time, as NumPy's is, which asks likewise */
+};
 
 /* One call: its first argument says the shape and the storage. */
 struct call {
@@ -159,6 +164,8 @@ static struct xla_error *run(struct xla_call_frame *frame, enum fsm_operation op
     if (error == NULL) error = take_first(&call, &call.job.input, trailing);
     if (error == NULL) error = rest(&call);
     if (error != NULL || call.job.outer * call.job.inner * call.job.classes == 0) return error;
+    const size_t bytes = call.job.outer * call.job.inner * call.job.classes * size_of(call.first->type);
+    if (call.job.out.data != NULL && bytes >= LARGE) fsm_ask_for_huge_pages(call.job.out.data, bytes);
     if (fsm_run(&call.job, operation, threads < 1 ? 1 : (size_t)threads, NULL, NULL) == 0) return NULL;
     return fail(frame, XLA_RESOURCE_EXHAUSTED, "fastsoftmax: no memory");
 }

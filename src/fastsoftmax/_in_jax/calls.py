@@ -72,7 +72,7 @@ def losses_and_grad(
             logits, targets, settings.axis, reduction="none", **_options(settings, targets)
         )
 
-    shapes = (_samples(settings, logits), jax.ShapeDtypeStruct(logits.shape, logits.dtype))
+    shapes = (_samples(settings, logits), _shape(logits.shape, logits.dtype))
     loss, grad = _call("cross_entropy", compute, settings, shapes, logits, targets)
     return loss, grad
 
@@ -90,15 +90,17 @@ def _probability_call(
         )
 
     arrays = (x,) if where is None else (x, where)
-    result: jax.Array = _call(
-        name, compute, settings, jax.ShapeDtypeStruct(x.shape, x.dtype), *arrays
-    )
+    result: jax.Array = _call(name, compute, settings, _shape(x.shape, x.dtype), *arrays)
     return result
 
 
 def _samples(settings: Settings, logits: jax.Array) -> jax.ShapeDtypeStruct:
     axis = logits.ndim + settings.axis
-    return jax.ShapeDtypeStruct(logits.shape[:axis] + logits.shape[axis + 1 :], logits.dtype)
+    return _shape(logits.shape[:axis] + logits.shape[axis + 1 :], logits.dtype)
+
+
+def _shape(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
 
 
 def _options(settings: Settings, targets: Any) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def _call(
 ) -> Any:
     if settings.backend == "c":
         _register()
-        call = jax.ffi.ffi_call(f"fastsoftmax_{name}", shapes, vmap_method="broadcast_all")
+        call: Any = jax.ffi.ffi_call(f"fastsoftmax_{name}", shapes, vmap_method="broadcast_all")
         return call(
             *arrays, trailing=np.int64(settings.trailing), threads=np.int64(settings.threads)
         )

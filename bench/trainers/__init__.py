@@ -1,0 +1,1 @@
+"""What a training step takes in other libraries with fastsoftmax in it, and without."""
