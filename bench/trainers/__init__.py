@@ -1,0 +1,1 @@
+"""Training with other libraries, with and without fastsoftmax under them."""
