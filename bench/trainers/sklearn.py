@@ -22,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=12.0, help="per row")
+    parser.add_argument("--dtypes", default="float64,float32")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     x = rng.standard_normal((arguments.samples, FEATURES))
@@ -31,8 +32,9 @@ def main() -> None:
     print(f"{machine['cpu']}, {machine['cpus']} CPUs; {machine['versions']}\n")
     head = ["dtype", "classes", "iterations", "SoftmaxRegression", "LogisticRegression"]
     rows = [[*head, "ratio", "products alone", "coef_ differ by"]]
-    for dtype, labels in (("float64", y), ("float32", y), ("float64", y % 2)):
-        rows.append(_row(x.astype(dtype), labels, arguments.seconds))
+    for dtype in arguments.dtypes.split(","):
+        for labels in (y, y % 2):
+            rows.append(_row(x.astype(dtype), labels, arguments.seconds))
     print(render(rows, markdown=True))
 
 
