@@ -125,7 +125,7 @@ def test_the_gradient_at_the_solution_is_zero(kind: str) -> None:
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_one_hot_probabilities_are_labels(classes: int) -> None:
-    x, y = load_iris(return_X_y=True)
+    x, y = standardised(load_iris)
     x, y = x[y < classes], y[y < classes]
     weights = np.random.default_rng(3).uniform(0.5, 2, len(y))
     for options in ({}, {"class_weight": "balanced"}, {"class_weight": {0: 2.0}}):
