@@ -10,9 +10,10 @@ from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
 from . import operators
-from .derivatives import class_axis, divisor, gradient_backward, spread, target_gradient
+from .derivatives import class_axis, divisor, spread, target_gradient
 from .evaluation import Options, evaluate, evaluate_with_gradient, gradient, scaled_gradient
-from .ways import belongs_to_torch, can_see_memory
+from .transforms import Gradient, Loss
+from .ways import Way, belongs_to_torch, way_for
 
 __all__ = ["cross_entropy"]
 
@@ -120,12 +121,17 @@ def cross_entropy(
         )
     input, target = _in_one_dtype(input, target)
     wants_grad = torch.is_grad_enabled() and (input.requires_grad or target.requires_grad)
-    if not can_see_memory(input, target):
-        return operators.call(input, target, weight, options)
-    if wants_grad:
-        loss: torch.Tensor = _CrossEntropy.apply(input, target, weight, options)
-        return loss
-    return evaluate(input, target, weight, options)
+    way = way_for(input, target)
+    loss: torch.Tensor
+    if way is Way.OPERATOR:
+        loss = operators.loss(input, target, weight, options, wants_grad)
+    elif way is Way.TRANSFORM:
+        loss = Loss.apply(input, target, weight, options)
+    elif wants_grad:
+        loss = _CrossEntropy.apply(input, target, weight, options)
+    else:
+        loss = evaluate(input, target, weight, options)
+    return loss
 
 
 def _in_one_dtype(
@@ -226,28 +232,6 @@ def _differentiable(
     ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor
 ) -> torch.Tensor:
     x, target, weight = ctx.saved_tensors
-    by_logits: torch.Tensor = _Gradient.apply(x, target, weight, ctx.options, [grad])
+    made = None if grad is None else [grad]
+    by_logits: torch.Tensor = Gradient.apply(x, target, weight, ctx.options, made)
     return by_logits * spread(grad_output, x, ctx.options)
-
-
-class _Gradient(torch.autograd.Function):
-    """The gradient as a function of logits and targets: what a second derivative goes through."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        target: torch.Tensor,
-        weight: torch.Tensor | None,
-        options: Options,
-        made: list[torch.Tensor | None],
-    ) -> torch.Tensor:
-        ctx.save_for_backward(x, target, weight)
-        ctx.options = options
-        grad = made.pop()
-        return gradient(x, target, weight, options) if grad is None else grad
-
-    @staticmethod
-    def backward(ctx: Any, v: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        by_logits, by_target = gradient_backward(v, *ctx.saved_tensors, ctx.options)
-        return by_logits, by_target, None, None, None
