@@ -1,0 +1,1 @@
+"""Loops of other trainers, with and without this package; each a script that prints a table."""
