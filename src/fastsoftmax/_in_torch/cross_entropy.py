@@ -126,17 +126,15 @@ def cross_entropy(
     if way is Way.OPERATOR:
         loss = operators.loss(input, target, weight, options, wants_grad)
     elif way is Way.TRANSFORM:
-        loss = Loss.apply(input, target, weight, options)
+        loss = Loss.apply(input, target, weight, options)  # type: ignore[no-untyped-call]
     elif wants_grad:
-        loss = _CrossEntropy.apply(input, target, weight, options)
+        loss = _apply(input, target, weight, options)
     else:
         loss = evaluate(input, target, weight, options)
     return loss
 
 
-def _in_one_dtype(
-    input: torch.Tensor, target: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _in_one_dtype(input: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return logits in the dtype of the loss, and probabilities as targets likewise."""
     if input.dtype in _SHORT and torch.is_autocast_enabled("cpu"):
         input = input.float()
@@ -154,14 +152,15 @@ def _legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:
     return reduction
 
 
-def _overridden(input: torch.Tensor, target: torch.Tensor, *arguments: Any) -> Any:
+def _overridden(input: torch.Tensor, target: torch.Tensor, *arguments: Any) -> torch.Tensor:
     weight = arguments[0]
     names = (
         "weight", "size_average", "ignore_index", "reduce", "reduction", "label_smoothing",
     )  # fmt: skip
     options = dict(zip(names, arguments, strict=True))
     tensors = (input, target, weight)
-    return handle_torch_function(cross_entropy, tensors, input, target, **options)
+    result: torch.Tensor = handle_torch_function(cross_entropy, tensors, input, target, **options)
+    return result
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -192,18 +191,22 @@ class _CrossEntropy(torch.autograd.Function):
             else:
                 by_logits = _first_order(ctx, grad, grad_output)
         if ctx.needs_input_grad[1]:
-            by_target = target_gradient(grad_output, *ctx.saved_tensors, ctx.options)
+            x, target, weight = ctx.saved_tensors
+            by_target = target_gradient(grad_output, x, target, weight, ctx.options)
         return by_logits, by_target, None, None
 
 
-def _first_order(
-    ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor
-) -> torch.Tensor:
+# Past what Function.apply does for torch.func, which does not come this way.
+_apply: Any = super(torch.autograd.Function, _CrossEntropy).apply
+
+
+def _first_order(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:
     per_sample = ctx.options.reduction == "none"
     if grad is not None and not per_sample and grad_output.item() == 1.0:
         return grad
     if grad is None:
-        grad = gradient(*ctx.saved_tensors, ctx.options)
+        x, target, weight = ctx.saved_tensors
+        grad = gradient(x, target, weight, ctx.options)
     if grad.dtype in _SHORT:
         return _scaled_short(ctx, grad, grad_output)
     return grad.mul_(spread(grad_output, grad, ctx.options))
@@ -228,10 +231,10 @@ def _scaled_short(ctx: Any, grad: torch.Tensor, grad_output: torch.Tensor) -> to
     return grad
 
 
-def _differentiable(
-    ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor
-) -> torch.Tensor:
+def _differentiable(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:
     x, target, weight = ctx.saved_tensors
     made = None if grad is None else [grad]
-    by_logits: torch.Tensor = Gradient.apply(x, target, weight, ctx.options, made)
+    by_logits: torch.Tensor = Gradient.apply(  # type: ignore[no-untyped-call]
+        x, target, weight, ctx.options, made
+    )
     return by_logits * spread(grad_output, x, ctx.options)

@@ -156,7 +156,7 @@ def _divisors(
     return torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in each])
 
 
-@_cross_entropy.register_vmap  # type: ignore[untyped-decorator]
+@_cross_entropy.register_vmap
 def _(info: Any, in_dims: Any, *arguments: Any) -> tuple[Any, Any]:
     x, target, weight, batch, targets = _fold(info, in_dims, arguments)
     options, with_grad = Options(*arguments[3:6]), arguments[6]
@@ -176,7 +176,7 @@ def _(info: Any, in_dims: Any, *arguments: Any) -> tuple[Any, Any]:
     return (totals.to(x.dtype), grad), (0, 0 if with_grad else None)
 
 
-@_cross_entropy_grad.register_vmap  # type: ignore[untyped-decorator]
+@_cross_entropy_grad.register_vmap
 def _(info: Any, in_dims: Any, *arguments: Any) -> tuple[Any, Any]:
     x, target, weight, batch, targets = _fold(info, in_dims, arguments)
     options = Options(*arguments[3:6])

@@ -106,9 +106,7 @@ def log_softmax(
     return _apply("log_softmax", input, dim, dtype)
 
 
-def _apply(
-    name: str, x: torch.Tensor, dim: int | None, dtype: torch.dtype | None
-) -> torch.Tensor:
+def _apply(name: str, x: torch.Tensor, dim: int | None, dtype: torch.dtype | None) -> torch.Tensor:
     if dim is None:
         dim = _implicit_dim(name, x.dim())
     if dtype is not None:
@@ -122,9 +120,9 @@ def _apply(
     elif (way := way_for(x)) is Way.OPERATOR:
         result = operators.FORWARD[name](x, dim)
     elif way is Way.TRANSFORM:
-        result = _Transformed.apply(x, dim, name)
+        result = _Transformed.apply(x, dim, name)  # type: ignore[no-untyped-call]
     elif torch.is_grad_enabled() and x.requires_grad:
-        result = _Probabilities.apply(x, dim, name)
+        result = _Probabilities.apply(x, dim, name)  # type: ignore[no-untyped-call]
     else:
         result = _compute(name, x, dim)
     return result
@@ -143,10 +141,11 @@ def _implicit_dim(name: str, ndim: int) -> int:
     return 0 if ndim in (0, 1, 3) else 1
 
 
-def _overridden(function: Any, x: torch.Tensor, *arguments: Any) -> Any:
+def _overridden(function: Any, x: torch.Tensor, *arguments: Any) -> torch.Tensor:
     names = ("dim", "_stacklevel", "dtype")
     options = dict(zip(names, arguments, strict=True))
-    return handle_torch_function(function, (x,), x, **options)
+    result: torch.Tensor = handle_torch_function(function, (x,), x, **options)
+    return result
 
 
 class _Probabilities(torch.autograd.Function):

@@ -14,17 +14,13 @@ from .arrays import array_of, new_like
 __all__ = ["FORMULA", "FORWARD"]
 
 
-def _softmax_formula(
-    grad_output: torch.Tensor, output: torch.Tensor, dim: int
-) -> torch.Tensor:
+def _softmax_formula(grad_output: torch.Tensor, output: torch.Tensor, dim: int) -> torch.Tensor:
     """Return the vector-Jacobian product in PyTorch's operations, to be differentiated again."""
     product = grad_output * output
     return product - output * product.sum(dim, keepdim=True)
 
 
-def _log_softmax_formula(
-    grad_output: torch.Tensor, output: torch.Tensor, dim: int
-) -> torch.Tensor:
+def _log_softmax_formula(grad_output: torch.Tensor, output: torch.Tensor, dim: int) -> torch.Tensor:
     """Return the vector-Jacobian product in PyTorch's operations, to be differentiated again."""
     return grad_output - output.exp() * grad_output.sum(dim, keepdim=True)
 

@@ -37,7 +37,7 @@ class Loss(torch.autograd.Function):
         x, target, weight = ctx.saved_tensors
         by_logits = by_target = None
         if ctx.needs_input_grad[0]:
-            grad = Gradient.apply(x, target, weight, ctx.options, None)
+            grad = Gradient.apply(x, target, weight, ctx.options, None)  # type: ignore[no-untyped-call]
             by_logits = grad * spread(grad_output, x, ctx.options)
         if ctx.needs_input_grad[1]:
             by_target = target_gradient(grad_output, x, target, weight, ctx.options)
@@ -57,7 +57,7 @@ class Gradient(torch.autograd.Function):
         options: Options,
         made: list[torch.Tensor] | None,
     ) -> torch.Tensor:
-        """Return the gradient that was made already, in a list that only hides it, or compute it."""
+        """Return the gradient that was made already, hidden in a list, or compute it."""
         return made[0] if made else operators.gradient(x, target, weight, options)
 
     @staticmethod
@@ -66,7 +66,8 @@ class Gradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, v: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        by_logits, by_target = gradient_backward(v, *ctx.saved_tensors, ctx.options)
+        x, target, weight = ctx.saved_tensors
+        by_logits, by_target = gradient_backward(v, x, target, weight, ctx.options)
         return by_logits, by_target, None, None, None
 
 

@@ -21,7 +21,7 @@ def belongs_to_torch(function: str, *tensors: torch.Tensor) -> bool:
     mode, which the functions here do not have.
     """
     for tensor in tensors:
-        if tensor.device.type != "cpu":
+        if not tensor.is_cpu:
             _tell(f"fastsoftmax.torch works on the CPU: {function} of a tensor on {tensor.device}")
             return True
         if tensor.layout is not torch.strided:
