@@ -10,11 +10,15 @@ from .._typing import Array, ArrayLike
 from .arrays import as_array, cast, float_dtypes
 from .exports import is_exported
 
-__all__ = ["check_targets", "label_error"]
+__all__ = ["LabelError", "check_targets", "label_error"]
 
 INT32 = np.dtype(np.int32)
 INT64 = np.dtype(np.int64)
 LIMITS = {INT32: (-(2**31), 2**31 - 1), INT64: (-(2**63), 2**63 - 1)}
+
+
+class LabelError(ValueError, IndexError):
+    """A label that is no class: a bad value, and, as other libraries see it, a bad index."""
 
 
 def check_targets(
@@ -61,7 +65,7 @@ def check_targets(
     )
 
 
-def label_error(labels: Array, num_classes: int, ignore_index: int | None) -> ValueError:
+def label_error(labels: Array, num_classes: int, ignore_index: int | None) -> LabelError:
     """Return the error that names the first label out of range, in the caller's own order."""
     bad = (labels < 0) | (labels >= num_classes)
     if ignore_index is not None:
@@ -70,7 +74,7 @@ def label_error(labels: Array, num_classes: int, ignore_index: int | None) -> Va
     place = f"[{', '.join(str(position) for position in index)}]" if index else ""
     classes = "1 class" if num_classes == 1 else f"{num_classes} classes"
     exception = "" if ignore_index is None else f" and is not ignore_index = {ignore_index}"
-    return ValueError(f"targets{place} = {labels[index]} is out of range for {classes}{exception}")
+    return LabelError(f"targets{place} = {labels[index]} is out of range for {classes}{exception}")
 
 
 def _to_labels(

@@ -28,7 +28,7 @@ def tensor_of(array: Any) -> torch.Tensor:
     so that for a new result the array's memory is the better one: less time goes into page faults.
     """
     array = np.asarray(array)
-    if array.dtype.name == "bfloat16":
+    if array.dtype.kind != "f":  # bfloat16, to which NumPy is a stranger
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
 
@@ -49,4 +49,5 @@ def _bfloat16() -> np.dtype[Any]:
             "tensors of bfloat16 need ml_dtypes, which is not installed. "
             'Run: pip install "fastsoftmax[torch]"'
         ) from None
-    return np.dtype(bfloat16)
+    dtype: np.dtype[Any] = np.dtype(bfloat16)
+    return dtype

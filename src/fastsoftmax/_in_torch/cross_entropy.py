@@ -10,9 +10,10 @@ from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
 from . import operators
-from .derivatives import class_axis, divisor, gradient_backward, spread, target_gradient
+from .derivatives import class_axis, divisor, spread, target_gradient
 from .evaluation import Options, evaluate, evaluate_with_gradient, gradient, scaled_gradient
-from .ways import belongs_to_torch, can_see_memory
+from .transforms import Gradient, Loss
+from .ways import Way, belongs_to_torch, way_for
 
 __all__ = ["cross_entropy"]
 
@@ -120,12 +121,17 @@ def cross_entropy(
         )
     input, target = _in_one_dtype(input, target)
     wants_grad = torch.is_grad_enabled() and (input.requires_grad or target.requires_grad)
-    if not can_see_memory(input, target):
-        return operators.call(input, target, weight, options)
-    if wants_grad:
-        loss: torch.Tensor = _CrossEntropy.apply(input, target, weight, options)
-        return loss
-    return evaluate(input, target, weight, options)
+    way = way_for(input, target)
+    loss: torch.Tensor
+    if way is Way.OPERATOR:
+        loss = operators.loss(input, target, weight, options, wants_grad)
+    elif way is Way.TRANSFORM:
+        loss = Loss.apply(input, target, weight, options)  # type: ignore[no-untyped-call]
+    elif wants_grad:
+        loss = _apply(input, target, weight, options)
+    else:
+        loss = evaluate(input, target, weight, options)
+    return loss
 
 
 def _in_one_dtype(input: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -146,14 +152,15 @@ def _legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:
     return reduction
 
 
-def _overridden(input: torch.Tensor, target: torch.Tensor, *arguments: Any) -> Any:
+def _overridden(input: torch.Tensor, target: torch.Tensor, *arguments: Any) -> torch.Tensor:
     weight = arguments[0]
     names = (
         "weight", "size_average", "ignore_index", "reduce", "reduction", "label_smoothing",
     )  # fmt: skip
     options = dict(zip(names, arguments, strict=True))
     tensors = (input, target, weight)
-    return handle_torch_function(cross_entropy, tensors, input, target, **options)
+    result: torch.Tensor = handle_torch_function(cross_entropy, tensors, input, target, **options)
+    return result
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -184,8 +191,13 @@ class _CrossEntropy(torch.autograd.Function):
             else:
                 by_logits = _first_order(ctx, grad, grad_output)
         if ctx.needs_input_grad[1]:
-            by_target = target_gradient(grad_output, *ctx.saved_tensors, ctx.options)
+            x, target, weight = ctx.saved_tensors
+            by_target = target_gradient(grad_output, x, target, weight, ctx.options)
         return by_logits, by_target, None, None
+
+
+# Past what Function.apply does for torch.func, which does not come this way.
+_apply: Any = super(torch.autograd.Function, _CrossEntropy).apply
 
 
 def _first_order(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:
@@ -193,7 +205,8 @@ def _first_order(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor)
     if grad is not None and not per_sample and grad_output.item() == 1.0:
         return grad
     if grad is None:
-        grad = gradient(*ctx.saved_tensors, ctx.options)
+        x, target, weight = ctx.saved_tensors
+        grad = gradient(x, target, weight, ctx.options)
     if grad.dtype in _SHORT:
         return _scaled_short(ctx, grad, grad_output)
     return grad.mul_(spread(grad_output, grad, ctx.options))
@@ -220,28 +233,8 @@ def _scaled_short(ctx: Any, grad: torch.Tensor, grad_output: torch.Tensor) -> to
 
 def _differentiable(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:
     x, target, weight = ctx.saved_tensors
-    by_logits: torch.Tensor = _Gradient.apply(x, target, weight, ctx.options, [grad])
+    made = None if grad is None else [grad]
+    by_logits: torch.Tensor = Gradient.apply(  # type: ignore[no-untyped-call]
+        x, target, weight, ctx.options, made
+    )
     return by_logits * spread(grad_output, x, ctx.options)
-
-
-class _Gradient(torch.autograd.Function):
-    """The gradient as a function of logits and targets: what a second derivative goes through."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        target: torch.Tensor,
-        weight: torch.Tensor | None,
-        options: Options,
-        made: list[torch.Tensor | None],
-    ) -> torch.Tensor:
-        ctx.save_for_backward(x, target, weight)
-        ctx.options = options
-        grad = made.pop()
-        return gradient(x, target, weight, options) if grad is None else grad
-
-    @staticmethod
-    def backward(ctx: Any, v: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        by_logits, by_target = gradient_backward(v, *ctx.saved_tensors, ctx.options)
-        return by_logits, by_target, None, None, None

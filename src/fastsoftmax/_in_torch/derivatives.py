@@ -54,7 +54,7 @@ def target_gradient(
     """Return the gradient with respect to targets that are probabilities: -c (1-ε) w log p."""
     axis = class_axis(x)
     factor = (1.0 - options.label_smoothing) / divisor(x, target, weight, options)
-    by_target = log_softmax(x, axis) * -factor
+    by_target: torch.Tensor = log_softmax(x, axis) * -factor
     if weight is not None:
         by_target = by_target * _along(weight, x)
     return by_target * spread(grad_output, x, options)

@@ -8,9 +8,10 @@ import torch
 
 from .arrays import new_like
 from .derivatives import class_axis, divisor, gradient_backward, spread, target_gradient
-from .evaluation import Options, evaluate, evaluate_with_gradient, gradient
+from .evaluation import Options, evaluate, evaluate_with_gradient
+from .evaluation import gradient as evaluate_gradient
 
-__all__ = ["call"]
+__all__ = ["gradient", "loss"]
 
 _OPTIONS = "int ignore_index, str reduction, float label_smoothing"
 
@@ -54,24 +55,27 @@ def _cross_entropy_grad(
 ) -> torch.Tensor:
     """Return the gradient."""
     options = Options(ignore_index, reduction, label_smoothing)
-    return gradient(x, target, weight, options, new_like(x))
+    return evaluate_gradient(x, target, weight, options, new_like(x))
 
 
-def call(
+def loss(
+    x: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None,
+    options: Options,
+    with_grad: bool = False,
+) -> torch.Tensor:
+    """Return the loss, with the gradient kept for the backward pass if there will be one."""
+    result: torch.Tensor = _cross_entropy(x, target, weight, *options, with_grad)[0]
+    return result
+
+
+def gradient(
     x: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, options: Options
 ) -> torch.Tensor:
-    """Return the loss by the operator.
-
-    Under ``torch.func`` every derivative may be differentiated again: what the operator kept would
-    not be used there.
-    """
-    with_grad = (
-        torch.is_grad_enabled()
-        and x.requires_grad
-        and (torch.compiler.is_compiling() or not torch._C._are_functorch_transforms_active())
-    )
-    loss: torch.Tensor = _cross_entropy(x, target, weight, *options, with_grad)[0]
-    return loss
+    """Return the gradient, which can be differentiated again."""
+    result: torch.Tensor = _cross_entropy_grad(x, target, weight, *options)
+    return result
 
 
 def _without_classes(x: torch.Tensor) -> list[Any]:
@@ -152,7 +156,7 @@ def _divisors(
     return torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in each])
 
 
-@_cross_entropy.register_vmap  # type: ignore[untyped-decorator]
+@_cross_entropy.register_vmap
 def _(info: Any, in_dims: Any, *arguments: Any) -> tuple[Any, Any]:
     x, target, weight, batch, targets = _fold(info, in_dims, arguments)
     options, with_grad = Options(*arguments[3:6]), arguments[6]
@@ -172,7 +176,7 @@ def _(info: Any, in_dims: Any, *arguments: Any) -> tuple[Any, Any]:
     return (totals.to(x.dtype), grad), (0, 0 if with_grad else None)
 
 
-@_cross_entropy_grad.register_vmap  # type: ignore[untyped-decorator]
+@_cross_entropy_grad.register_vmap
 def _(info: Any, in_dims: Any, *arguments: Any) -> tuple[Any, Any]:
     x, target, weight, batch, targets = _fold(info, in_dims, arguments)
     options = Options(*arguments[3:6])

@@ -12,7 +12,7 @@ import fastsoftmax
 
 from . import probability_operators as operators
 from .arrays import array_of, tensor_of
-from .ways import belongs_to_torch, can_see_memory
+from .ways import Way, belongs_to_torch, way_for
 
 __all__ = ["log_softmax", "softmax"]
 
@@ -117,13 +117,19 @@ def _apply(name: str, x: torch.Tensor, dim: int | None, dtype: torch.dtype | Non
         )
     if belongs_to_torch(name, x) or x.numel() == 0 or x.dim() == 0:
         result: torch.Tensor = getattr(torch, name)(x, dim)
-    elif not can_see_memory(x):
-        result = getattr(operators, name)(x, dim)
+    elif (way := way_for(x)) is Way.OPERATOR:
+        result = operators.FORWARD[name](x, dim)
+    elif way is Way.TRANSFORM:
+        result = _Transformed.apply(x, dim, name)  # type: ignore[no-untyped-call]
     elif torch.is_grad_enabled() and x.requires_grad:
-        result = _FUNCTIONS[name].apply(x, dim)
+        result = _Probabilities.apply(x, dim, name)  # type: ignore[no-untyped-call]
     else:
-        result = tensor_of(getattr(fastsoftmax, name)(array_of(x), dim))
+        result = _compute(name, x, dim)
     return result
+
+
+def _compute(name: str, x: torch.Tensor, dim: int) -> torch.Tensor:
+    return tensor_of(getattr(fastsoftmax, name)(array_of(x), dim))
 
 
 def _implicit_dim(name: str, ndim: int) -> int:
@@ -135,44 +141,52 @@ def _implicit_dim(name: str, ndim: int) -> int:
     return 0 if ndim in (0, 1, 3) else 1
 
 
-def _overridden(function: Any, x: torch.Tensor, *arguments: Any) -> Any:
+def _overridden(function: Any, x: torch.Tensor, *arguments: Any) -> torch.Tensor:
     names = ("dim", "_stacklevel", "dtype")
     options = dict(zip(names, arguments, strict=True))
-    return handle_torch_function(function, (x,), x, **options)
+    result: torch.Tensor = handle_torch_function(function, (x,), x, **options)
+    return result
 
 
-class _Softmax(torch.autograd.Function):
+class _Probabilities(torch.autograd.Function):
+    """softmax or log_softmax, by name, of plain tensors."""
+
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, dim: int) -> torch.Tensor:
-        output = tensor_of(fastsoftmax.softmax(array_of(x), dim))
+    def forward(ctx: Any, x: torch.Tensor, dim: int, name: str) -> torch.Tensor:
+        output = _compute(name, x, dim)
         ctx.save_for_backward(output)
-        ctx.dim = dim
+        ctx.dim, ctx.name = dim, name
         return output
 
     @staticmethod
-    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (output,) = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return operators.softmax_backward_formula(grad_output, output, ctx.dim), None
+            return operators.FORMULA[ctx.name](grad_output, output, ctx.dim), None, None
         arrays = array_of(grad_output), array_of(output)
-        return tensor_of(fastsoftmax.softmax_backward(*arrays, ctx.dim)), None
+        grad = getattr(fastsoftmax, f"{ctx.name}_backward")(*arrays, ctx.dim)
+        return tensor_of(grad), None, None
 
 
-class _LogSoftmax(torch.autograd.Function):
+class _Transformed(torch.autograd.Function):
+    """The same for ``torch.func``, at any level of its transforms.
+
+    Its context is set up apart, as they need it, which makes it slower to call.
+    """
+
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, dim: int) -> torch.Tensor:
-        output = tensor_of(fastsoftmax.log_softmax(array_of(x), dim))
-        ctx.save_for_backward(output)
-        ctx.dim = dim
+    def forward(x: torch.Tensor, dim: int, name: str) -> torch.Tensor:
+        output: torch.Tensor = operators.FORWARD[name](x, dim)
         return output
 
     @staticmethod
-    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        _, ctx.dim, ctx.name = inputs
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (output,) = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            return operators.log_softmax_backward_formula(grad_output, output, ctx.dim), None
-        arrays = array_of(grad_output), array_of(output)
-        return tensor_of(fastsoftmax.log_softmax_backward(*arrays, ctx.dim)), None
-
-
-_FUNCTIONS: dict[str, Any] = {"softmax": _Softmax, "log_softmax": _LogSoftmax}
+        return operators.FORMULA[ctx.name](grad_output, output, ctx.dim), None, None

@@ -11,31 +11,23 @@ import fastsoftmax
 
 from .arrays import array_of, new_like
 
-__all__ = [
-    "log_softmax",
-    "log_softmax_backward_formula",
-    "softmax",
-    "softmax_backward_formula",
-]
+__all__ = ["FORMULA", "FORWARD"]
 
 
-def softmax_backward_formula(
-    grad_output: torch.Tensor, output: torch.Tensor, dim: int
-) -> torch.Tensor:
+def _softmax_formula(grad_output: torch.Tensor, output: torch.Tensor, dim: int) -> torch.Tensor:
     """Return the vector-Jacobian product in PyTorch's operations, to be differentiated again."""
     product = grad_output * output
     return product - output * product.sum(dim, keepdim=True)
 
 
-def log_softmax_backward_formula(
-    grad_output: torch.Tensor, output: torch.Tensor, dim: int
-) -> torch.Tensor:
+def _log_softmax_formula(grad_output: torch.Tensor, output: torch.Tensor, dim: int) -> torch.Tensor:
     """Return the vector-Jacobian product in PyTorch's operations, to be differentiated again."""
     return grad_output - output.exp() * grad_output.sum(dim, keepdim=True)
 
 
-def _define(name: str, schema: str, compute: Callable[..., Any]) -> Any:
+def _define(name: str, schema: str) -> Any:
     """Return an operator whose last tensor says what its result is like, with fake and vmap."""
+    compute: Callable[..., Any] = getattr(fastsoftmax, name)
 
     def run(*arguments: Any) -> torch.Tensor:
         *tensors, dim = arguments
@@ -62,14 +54,19 @@ def _define(name: str, schema: str, compute: Callable[..., Any]) -> Any:
     return operator
 
 
-_FORWARD, _BACKWARD = (
-    "(Tensor x, int dim) -> Tensor",
-    "(Tensor grad_output, Tensor output, int dim) -> Tensor",
-)
-softmax = _define("softmax", _FORWARD, fastsoftmax.softmax)
-log_softmax = _define("log_softmax", _FORWARD, fastsoftmax.log_softmax)
-_softmax_backward = _define("softmax_backward", _BACKWARD, fastsoftmax.softmax_backward)
-_log_softmax_backward = _define("log_softmax_backward", _BACKWARD, fastsoftmax.log_softmax_backward)
+FORMULA: dict[str, Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]] = {
+    "softmax": _softmax_formula,
+    "log_softmax": _log_softmax_formula,
+}
+"""By the functions' names, from grad_output, output and dim to the gradient of the input."""
+
+FORWARD = {name: _define(name, "(Tensor x, int dim) -> Tensor") for name in FORMULA}
+"""By the functions' names, the operators."""
+
+_BACKWARD = {
+    name: _define(f"{name}_backward", "(Tensor grad_output, Tensor output, int dim) -> Tensor")
+    for name in FORMULA
+}
 
 
 def _keep_output(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
@@ -77,14 +74,14 @@ def _keep_output(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> Non
     ctx.dim = inputs[-1]
 
 
-def _differentiate(operator: Any, backward: Any, formula: Callable[..., torch.Tensor]) -> None:
+def _differentiate(name: str) -> None:
     def vector_jacobian_product(ctx: Any, grad_output: torch.Tensor) -> tuple[Any, None]:
         (output,) = ctx.saved_tensors
-        chosen = formula if torch.is_grad_enabled() else backward
-        return chosen(grad_output, output, ctx.dim), None
+        chosen = FORMULA if torch.is_grad_enabled() else _BACKWARD
+        return chosen[name](grad_output, output, ctx.dim), None
 
-    operator.register_autograd(vector_jacobian_product, setup_context=_keep_output)
+    FORWARD[name].register_autograd(vector_jacobian_product, setup_context=_keep_output)
 
 
-_differentiate(softmax, _softmax_backward, softmax_backward_formula)
-_differentiate(log_softmax, _log_softmax_backward, log_softmax_backward_formula)
+for _name in FORMULA:
+    _differentiate(_name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import warnings
 
 import torch
 from torch.autograd import forward_ad
 
-__all__ = ["belongs_to_torch", "can_see_memory"]
+__all__ = ["Way", "belongs_to_torch", "way_for"]
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _told: list[bool] = []
@@ -20,7 +21,7 @@ def belongs_to_torch(function: str, *tensors: torch.Tensor) -> bool:
     mode, which the functions here do not have.
     """
     for tensor in tensors:
-        if tensor.device.type != "cpu":
+        if not tensor.is_cpu:
             _tell(f"fastsoftmax.torch works on the CPU: {function} of a tensor on {tensor.device}")
             return True
         if tensor.layout is not torch.strided:
@@ -29,20 +30,30 @@ def belongs_to_torch(function: str, *tensors: torch.Tensor) -> bool:
     return bool(forward_ad._current_level >= 0)
 
 
-def can_see_memory(*tensors: torch.Tensor) -> bool:
-    """Return whether these are plain tensors with memory, and nothing watches what is done to them.
+class Way(enum.Enum):
+    """How what is done to tensors is made known."""
 
-    Otherwise what is done has to be an operator: under ``torch.compile``, ``torch.func``, a
-    dispatch mode, ``torch.jit.trace``, or for a subclass of tensors.
-    """
-    if (
-        torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._get_tracing_state() is not None
-    ):
-        return False
-    return all(type(tensor) in _PLAIN for tensor in tensors)
+    DIRECT = enum.auto()
+    """Plain tensors with memory, and nothing watches what is done to them."""
+
+    OPERATOR = enum.auto()
+    """``torch.compile``, a dispatch mode, ``torch.jit.trace``, or a subclass of tensors."""
+
+    TRANSFORM = enum.auto()
+    """``torch.func``, which takes no operators that have derivatives."""
+
+
+def way_for(*tensors: torch.Tensor) -> Way:
+    """Return which way these tensors have to go now."""
+    if torch.compiler.is_compiling():
+        return Way.OPERATOR
+    if torch._C._are_functorch_transforms_active():
+        return Way.TRANSFORM
+    if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
+        return Way.OPERATOR
+    if all(type(tensor) in _PLAIN for tensor in tensors):
+        return Way.DIRECT
+    return Way.OPERATOR
 
 
 def _tell(news: str) -> None:
