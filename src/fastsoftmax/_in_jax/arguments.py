@@ -31,7 +31,7 @@ def as_mask(where: Any, logits: jax.Array, axis: Axis = -1) -> jax.Array:
     if mask.dtype != jnp.bool_:
         raise TypeError(f"where must be of dtype bool, not {mask.dtype}")
     if mask.ndim != logits.ndim and axis is not None:
-        mask = jnp.expand_dims(mask, axis)  # type: ignore[arg-type]
+        mask = jnp.expand_dims(mask, axis)
     try:
         return jnp.broadcast_to(mask, logits.shape)
     except ValueError:

@@ -100,7 +100,7 @@ def _samples(settings: Settings, logits: jax.Array) -> jax.ShapeDtypeStruct:
 
 
 def _shape(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
+    return jax.ShapeDtypeStruct(shape, dtype)
 
 
 def _options(settings: Settings, targets: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ def array_of(tensor: torch.Tensor) -> Array:
     """Return the elements of a tensor on the CPU as an array, at the tensor's own strides."""
     if tensor.dtype is torch.bfloat16:
         return tensor.view(torch.int16).numpy(force=True).view(_bfloat16())
-    return tensor.numpy(force=True)
+    array: Array = tensor.numpy(force=True)
+    return array
 
 
 def tensor_of(array: Any) -> torch.Tensor:

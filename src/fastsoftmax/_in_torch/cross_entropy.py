@@ -126,7 +126,7 @@ def cross_entropy(
     if way is Way.OPERATOR:
         loss = operators.loss(input, target, weight, options, wants_grad)
     elif way is Way.TRANSFORM:
-        loss = Loss.apply(input, target, weight, options)  # type: ignore[no-untyped-call]
+        loss = Loss.apply(input, target, weight, options)
     elif wants_grad:
         loss = _apply(input, target, weight, options)
     else:
@@ -234,7 +234,5 @@ def _scaled_short(ctx: Any, grad: torch.Tensor, grad_output: torch.Tensor) -> to
 def _differentiable(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:
     x, target, weight = ctx.saved_tensors
     made = None if grad is None else [grad]
-    by_logits: torch.Tensor = Gradient.apply(  # type: ignore[no-untyped-call]
-        x, target, weight, ctx.options, made
-    )
+    by_logits: torch.Tensor = Gradient.apply(x, target, weight, ctx.options, made)
     return by_logits * spread(grad_output, x, ctx.options)

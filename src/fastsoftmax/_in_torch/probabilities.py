@@ -120,9 +120,9 @@ def _apply(name: str, x: torch.Tensor, dim: int | None, dtype: torch.dtype | Non
     elif (way := way_for(x)) is Way.OPERATOR:
         result = operators.FORWARD[name](x, dim)
     elif way is Way.TRANSFORM:
-        result = _Transformed.apply(x, dim, name)  # type: ignore[no-untyped-call]
+        result = _Transformed.apply(x, dim, name)
     elif torch.is_grad_enabled() and x.requires_grad:
-        result = _Probabilities.apply(x, dim, name)  # type: ignore[no-untyped-call]
+        result = _Probabilities.apply(x, dim, name)
     else:
         result = _compute(name, x, dim)
     return result

@@ -37,7 +37,7 @@ class Loss(torch.autograd.Function):
         x, target, weight = ctx.saved_tensors
         by_logits = by_target = None
         if ctx.needs_input_grad[0]:
-            grad = Gradient.apply(x, target, weight, ctx.options, None)  # type: ignore[no-untyped-call]
+            grad = Gradient.apply(x, target, weight, ctx.options, None)
             by_logits = grad * spread(grad_output, x, ctx.options)
         if ctx.needs_input_grad[1]:
             by_target = target_gradient(grad_output, x, target, weight, ctx.options)

@@ -27,7 +27,7 @@ __all__ = ["SoftmaxRegression"]
 _DTYPES = (np.float64, np.float32)
 
 
-class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     r"""Multinomial logistic regression with an L2 penalty, from labels or from probabilities.
 
     Minimises, as `sklearn.linear_model.LogisticRegression` does with its solver "lbfgs",
