@@ -17,7 +17,8 @@ __all__ = ["array_of", "new_like", "tensor_of"]
 def array_of(tensor: torch.Tensor) -> Array:
     """Return the elements of a tensor on the CPU as an array, at the tensor's own strides."""
     if tensor.dtype is torch.bfloat16:
-        return tensor.view(torch.int16).numpy(force=True).view(_bfloat16())
+        bits: Array = tensor.view(torch.int16).numpy(force=True)
+        return bits.view(_bfloat16())
     array: Array = tensor.numpy(force=True)
     return array
 
