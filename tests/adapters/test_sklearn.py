@@ -19,8 +19,9 @@ from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
+from threadpoolctl import threadpool_info  # noqa: E402
 
-from fastsoftmax.sklearn import SoftmaxRegression  # noqa: E402
+from fastsoftmax.sklearn import SoftmaxRegression, _objective  # noqa: E402
 
 # Both then stop where the loss no longer falls in float64 (ftol), which leaves some 1e-6 of a
 # coefficient open, and more of an unpenalised intercept.
@@ -202,6 +203,41 @@ def test_backends_and_threads(name: str) -> None:
     np.testing.assert_allclose(
         model.coef_, SoftmaxRegression(**TIGHT).fit(x, y).coef_, rtol=0, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("kind", ["labels", "two classes", "probabilities", "weighted", "sparse"])
+def test_threads_share_the_samples(kind: str) -> None:
+    """Each its own; the sums are those of one thread but for rounding."""
+    generator = np.random.default_rng(5)
+    x = generator.standard_normal((30_000, 40))
+    classes = 2 if kind == "two classes" else 12
+    logits = x @ generator.standard_normal((40, classes))
+    y: Any = fastsoftmax.softmax(logits) if kind == "probabilities" else logits.argmax(axis=1)
+    weight = generator.uniform(0.5, 2, len(x)) if kind == "weighted" else None
+    data = sparse.csr_matrix(x) if kind == "sparse" else x
+    limits = threadpool_info()
+    alone, shared = (
+        SoftmaxRegression(n_jobs=n, max_iter=500, tol=1e-8).fit(data, y, weight) for n in (1, 3)
+    )
+    np.testing.assert_allclose(shared.coef_, alone.coef_, rtol=0, atol=1e-6)
+    again = SoftmaxRegression(n_jobs=3, max_iter=500, tol=1e-8).fit(data, y, weight)
+    assert again.coef_.tobytes() == shared.coef_.tobytes()
+    assert threadpool_info() == limits
+
+
+def test_shares_use_the_backend_in_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[object] = []
+    evaluate = _objective.cross_entropy_value_and_grad
+
+    def note(*args: Any, **options: Any) -> Any:
+        used.append(options["backend"])
+        return evaluate(*args, **options)
+
+    monkeypatch.setattr(_objective, "cross_entropy_value_and_grad", note)
+    x = np.random.default_rng(6).standard_normal((30_000, 40))
+    with fastsoftmax.use_backend("numpy"):
+        SoftmaxRegression(n_jobs=2, tol=1e-2).fit(x, np.arange(len(x)) % 7)
+    assert set(used) == {"numpy"}
 
 
 def test_small_probabilities_have_logarithms() -> None:

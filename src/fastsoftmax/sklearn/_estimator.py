@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from threadpoolctl import threadpool_limits
 
 from .._api.probabilities import log_softmax, softmax
+from .._control import get_backend, get_num_threads
 from .._typing import Array, Float64Array
 from ._objective import Objective
 from ._targets import check_targets, weigh
@@ -55,8 +57,10 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     warm_start : bool, default False
         Whether `fit` starts from the coefficients that are there, if any, and not from zero.
     n_jobs : int, optional
-        The number of threads for the losses and, while `fit` works, for products of matrices; -1
-        is all CPUs. By default both use what is set for them, see `fastsoftmax.get_num_threads`.
+        The number of threads; -1 is all CPUs. By default that of `fastsoftmax.get_num_threads`.
+        While `fit` works on many samples, each thread has its share of them, and products of
+        matrices in the whole process have one thread each. What is summed over the shares, and so
+        the last bits of the coefficients, depends on their number.
     backend : {"c", "numba", "numpy"}, optional
         By default the one in effect, see `fastsoftmax.get_backend`.
 
@@ -178,11 +182,11 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             free=1 if classes == 2 else classes,
             fit_intercept=self.fit_intercept,
             penalty=1.0 / self.C,
-            backend=self.backend,
-            num_threads=threads,
+            backend=get_backend() if self.backend is None else self.backend,
+            num_threads=get_num_threads() if threads is None else threads,
         )
         start = self._start(objective.shape)
-        with _limited_to(threads):
+        with _threads_of(objective, threads):
             parameters = self._minimise(objective, start)
         matrix = parameters.reshape(objective.shape).astype(X.dtype)
         features = X.shape[1]
@@ -348,9 +352,18 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         return np.concatenate([np.zeros_like(logits), logits], axis=1)
 
 
-def _limited_to(threads: int | None) -> AbstractContextManager[Any]:
-    """Return a block of code in which products of matrices use so many threads."""
-    if threads is None:
-        return nullcontext()
-    limits: AbstractContextManager[Any] = threadpool_limits(threads, user_api="blas")
-    return limits
+@contextmanager
+def _threads_of(objective: Objective, threads: int | None) -> Iterator[None]:
+    """Give each share of the samples a thread, or all threads to the only one's products."""
+    if objective.shares > 1:
+        with (
+            ThreadPoolExecutor(objective.shares) as executor,
+            threadpool_limits(1, user_api="blas"),
+        ):
+            objective.map = executor.map
+            yield
+    elif threads is None:
+        yield
+    else:
+        with threadpool_limits(threads, user_api="blas"):
+            yield
