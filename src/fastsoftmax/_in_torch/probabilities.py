@@ -59,8 +59,8 @@ def softmax(
     --------
     >>> import torch
     >>> from fastsoftmax.torch import softmax
-    >>> softmax(torch.tensor([[0.0, 0.0], [5.0, 5.0]]), dim=1).tolist()
-    [[0.5, 0.5], [0.5, 0.5]]
+    >>> softmax(torch.tensor([[0.0, 0.0], [0.0, -torch.inf]]), dim=1).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
     """
     if has_torch_function_unary(input):
         return _overridden(softmax, input, dim, _stacklevel, dtype)
