@@ -40,14 +40,16 @@ def softmax(
     x : array_like
         Logits, real, of any shape. float32 and float64 are worked on as they are, at any strides.
         float16 and bfloat16 are computed in float32 and rounded once; integers, bools and long
-        doubles are computed and returned in float64.
+        doubles are computed and returned in float64. Arrays of other libraries on the CPU are
+        used where they lie, if they have ``__dlpack__`` or the buffer protocol.
     axis : int, default -1
         The axis of the classes.
     where : array_like of bool, optional
         Which classes take part; must broadcast to the shape of `x`. The others get probability 0,
         whatever is there in `x`. A row with nothing left is all 0.
     out : ndarray, optional
-        Where to put the result: of its shape and dtype. May be `x` itself, or overlap it.
+        Where to put the result: of its shape and dtype. May be `x` itself, or overlap it. For
+        an array of another library the result is an ndarray in its memory.
     backend : {"c", "numba", "numpy"}, optional
         By default the one in effect, see `get_backend`.
     num_threads : int, optional
