@@ -8,8 +8,7 @@
 
 enum {
     MOST_AXES = 64,
-    LARGE =
-        1 << 22 /* bytes: XLA's memory for results that large is new each time, as NumPy's is, which asks likewise */
+    LARGE = 1 << 22 /* bytes: the memory of results that large is new each time; NumPy asks from there on, too */
 };
 
 /* One call: its first argument says the shape and the storage. */

@@ -35,7 +35,7 @@ static void make(struct data *d) {
     for (size_t i = 0; i < d->classes * d->features; i++) centres[i] = 2 * uniform();
     for (size_t i = 0; i < d->samples; i++) {
         const size_t class = i % d->classes;
-        d->labels[i] = (int32_t) class;
+        d->labels[i] = (int32_t)class;
         for (size_t j = 0; j < d->features; j++)
             d->x[i * d->features + j] = centres[class * d->features + j] + uniform();
     }
