@@ -19,8 +19,9 @@ from .variants import INSTALLED
 needs_numba = pytest.mark.skipif("numba" not in INSTALLED, reason="numba is not installed")
 
 CONTROL = {
-    "__version__", "available_backends", "get_backend", "get_num_threads", "set_backend",
-    "set_num_threads", "show_config", "use_backend", "use_num_threads", "warmup",
+    "__version__", "available_backends", "get_backend", "get_include", "get_library_dir",
+    "get_num_threads", "set_backend", "set_num_threads", "show_config", "use_backend",
+    "use_num_threads", "warmup",
 }  # fmt: skip
 
 # `called` is what was called, in every dtype and with every kind of targets and option.

@@ -184,7 +184,7 @@ def test_masks(make: Any, backend: Variant) -> None:
 def test_bfloat16(kind: str, backend: Variant) -> None:
     bfloat16 = library("ml_dtypes").bfloat16
     if kind == "jax":
-        jnp = library("jax.numpy")
+        jnp = library("jax").numpy
         foreign = jnp.asarray(LOGITS, jnp.float32).astype(jnp.bfloat16)
         place = foreign.unsafe_buffer_pointer()
         plain = np.asarray(foreign)
