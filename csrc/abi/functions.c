@@ -20,22 +20,24 @@ static int run_checked(struct fsm_request *r, enum fsm_operation operation, int 
     return fsm_request_close(r);
 }
 
-int fastsoftmax_softmax(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
-                        const fastsoftmax_output *out, const fastsoftmax_options *options) {
+static int probabilities(enum fsm_operation operation, int dtype, const fastsoftmax_shape *shape,
+                         const fastsoftmax_input *logits, const fastsoftmax_output *out,
+                         const fastsoftmax_options *options) {
     struct fsm_request r;
     fsm_request_open(&r, dtype, shape, options, FSM_TAKES_WHERE);
     fsm_request_input(&r, "logits", logits, &r.job.input);
     fsm_request_output(&r, "out", out, 1, &r.job.out);
-    return run_checked(&r, FSM_OPERATION_softmax, 1);
+    return run_checked(&r, operation, 1);
+}
+
+int fastsoftmax_softmax(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
+                        const fastsoftmax_output *out, const fastsoftmax_options *options) {
+    return probabilities(FSM_OPERATION_softmax, dtype, shape, logits, out, options);
 }
 
 int fastsoftmax_log_softmax(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,
                             const fastsoftmax_output *out, const fastsoftmax_options *options) {
-    struct fsm_request r;
-    fsm_request_open(&r, dtype, shape, options, FSM_TAKES_WHERE);
-    fsm_request_input(&r, "logits", logits, &r.job.input);
-    fsm_request_output(&r, "out", out, 1, &r.job.out);
-    return run_checked(&r, FSM_OPERATION_log_softmax, 1);
+    return probabilities(FSM_OPERATION_log_softmax, dtype, shape, logits, out, options);
 }
 
 int fastsoftmax_logsumexp(int dtype, const fastsoftmax_shape *shape, const fastsoftmax_input *logits,

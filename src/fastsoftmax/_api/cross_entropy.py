@@ -94,8 +94,8 @@ def cross_entropy(
     logits : array_like
         Real, of any shape. float32 and float64 are worked on as they are, at any strides. float16
         and bfloat16 are computed in float32 and rounded once; integers, bools and long doubles are
-        computed and returned in float64. These and other arrays of other libraries on the CPU are
-        used where they lie, if they have ``__dlpack__`` or the buffer protocol.
+        computed and returned in float64. Arrays of other libraries on the CPU are used where they
+        lie, if they have ``__dlpack__`` or the buffer protocol.
     targets : array_like
         Either labels: integers from 0 to K-1, of the shape of `logits` without `axis`. Or
         probabilities, soft or one-hot, of the shape of `logits`; their sum need not be 1.

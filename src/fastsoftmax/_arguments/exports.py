@@ -91,9 +91,7 @@ def as_numpy(x: Any, name: str) -> Array:
     except Exception as error:
         # Not all that a library has can be shared: nulls, arrays on several devices, small floats.
         if not hasattr(type(x), "__array__"):
-            raise TypeError(
-                f"the memory of {name}, {_kind(x)}, cannot be shared: {error}"
-            ) from error
+            raise _unshared(x, name, error) from error
     return np.asarray(x)
 
 
