@@ -11,6 +11,7 @@ from ._api.cross_entropy import (
     cross_entropy_value_and_mean_grad,
 )
 from ._api.grad_hess import cross_entropy_grad_hess
+from ._api.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_value_and_grad
 from ._api.probabilities import (
     log_softmax,
     log_softmax_backward,
@@ -45,6 +46,8 @@ __all__ = [
     "get_include",
     "get_library_dir",
     "get_num_threads",
+    "linear_cross_entropy",
+    "linear_cross_entropy_value_and_grad",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",

@@ -22,6 +22,7 @@ __all__ = [
     "check_logits",
     "check_pair",
     "check_where",
+    "common_dtypes",
     "float_dtypes",
     "same_dtype",
     "to_scalar",
@@ -63,7 +64,7 @@ def check_pair(
     first, second = as_array(grad_output, "grad_output"), as_array(output, "output")
     dtype = compute = second.dtype
     if first.dtype is not dtype or (dtype is not FLOAT32 and dtype is not FLOAT64):
-        dtype, compute = _common_dtypes(first.dtype, dtype)
+        dtype, compute = common_dtypes(first.dtype, dtype, ("grad_output", "output"))
     if first.shape != second.shape:
         raise ValueError(
             f"grad_output and output must have the same shape, not {first.shape} and {second.shape}"
@@ -75,15 +76,16 @@ def check_pair(
     return cast(first, compute), cast(second, compute), axis, dtype
 
 
-def _common_dtypes(
-    grad_output: np.dtype[Any], output: np.dtype[Any]
+def common_dtypes(
+    first: np.dtype[Any], second: np.dtype[Any], names: tuple[str, str]
 ) -> tuple[np.dtype[Any], np.dtype[Any]]:
-    first, first_compute = float_dtypes(grad_output, "grad_output")
-    second, second_compute = float_dtypes(output, "output")
-    if first == second:
-        return first, first_compute
-    compute = FLOAT64 if FLOAT64 in (first_compute, second_compute) else FLOAT32
-    return compute, compute
+    """Return the dtypes of the result and of the computation for two inputs, by their names."""
+    result, compute = float_dtypes(first, names[0])
+    other_result, other_compute = float_dtypes(second, names[1])
+    if result == other_result:
+        return result, compute
+    wider = FLOAT64 if FLOAT64 in (compute, other_compute) else FLOAT32
+    return wider, wider
 
 
 def same_dtype(logits: Array, probabilities: Array) -> tuple[Array, Array]:

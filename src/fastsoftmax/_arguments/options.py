@@ -75,15 +75,15 @@ def check_ignore_index(ignore_index: SupportsIndex | None) -> int | None:
         ) from None
 
 
-def check_class_weight(weight: ArrayLike, num_classes: int) -> Float64Array:
+def check_class_weight(weight: ArrayLike, num_classes: int, name: str = "weight") -> Float64Array:
     """Return the weights of the classes as float64 in one piece."""
-    array = _as_float64(weight, "weight")
+    array = _as_float64(weight, name)
     if array.shape != (num_classes,):
         raise ValueError(
-            f"weight must have one entry for each of the {num_classes} classes, "
+            f"{name} must have one entry for each of the {num_classes} classes, "
             f"a shape of {(num_classes,)}, not {array.shape}"
         )
-    _check_not_negative(array, "weight")
+    _check_not_negative(array, name)
     return np.ascontiguousarray(array)
 
 

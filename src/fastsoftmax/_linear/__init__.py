@@ -1,0 +1,32 @@
+"""The cross-entropy of a linear layer's logits, which are never held whole."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+
+from .blas import AtMost
+from .chunks import evaluate_chunks
+from .problem import Problem, Results
+from .tiles import Tiles
+
+__all__ = ["evaluate"]
+
+WORTH_LIMITING = 4_000_000
+"""Multiplications: below this BLAS has no use for several threads."""
+
+
+def evaluate(problem: Problem, results: Results, workspace_bytes: int) -> float:
+    """Fill the results and return the sum of the losses over the divisor.
+
+    Floating-point warnings are for the caller to silence.
+    """
+    if problem.divisor == 0.0 or problem.samples == 0:
+        for gradient in (results.dx, results.dweight):
+            if gradient is not None:
+                gradient[...] = 0
+        return math.nan if problem.divisor == 0.0 else 0.0
+    tiles = Tiles.of(problem, workspace_bytes)
+    products = problem.samples * problem.features * problem.classes
+    with AtMost(problem.num_threads) if products > WORTH_LIMITING else contextlib.nullcontext():
+        return evaluate_chunks(problem, results, tiles)
