@@ -487,6 +487,23 @@ def test_any_number_of_threads_gives_the_same_bits(backend: Variant, dtype: str)
                 np.testing.assert_array_equal(a, b)
 
 
+def test_outputs_past_the_caches(backend: Variant, dtype: str) -> None:
+    """Large ones in memory that is not new; to the bit what a few of the rows give."""
+    x = cases.rng("streamed").standard_normal((4200, 1001), np.float32).astype(dtype)
+    labels, on = cases.labels_for(x), {"backend": backend.name}
+    soft = x * x / 8
+    out = np.zeros_like(x)
+    few = slice(2000, 2016)
+    for targets in (labels, soft):
+        state = sharded.partial_state(x, targets, **on)
+        grad = sharded.cross_entropy_grad(x, targets, state, reduction="sum", out=out, **on)
+        expected = sharded.cross_entropy_grad(
+            x[few], targets[few], state[few], reduction="sum", **on
+        )
+        np.testing.assert_array_equal(grad[few], expected)
+        np.testing.assert_array_equal(sharded.partial_state(x[few], targets[few], **on), state[few])
+
+
 def test_lists_and_integers(backend: Variant) -> None:
     state = sharded.partial_state([[1, 2], [3, 4]], [0, 1], backend=backend.name)
     grad = sharded.cross_entropy_grad([[1, 2], [3, 4]], [0, 1], state, backend=backend.name)

@@ -95,6 +95,10 @@ def partial_state(
     ImportError
         If the backend is not installed.
 
+    Notes
+    -----
+    Probabilities with class weights or smoothing are written out: an array of their size.
+
     Examples
     --------
     >>> from fastsoftmax import sharded
