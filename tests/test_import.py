@@ -26,6 +26,7 @@ HEAVY = (
     "asyncio",
     "multiprocessing",
     "importlib.metadata",
+    "threadpoolctl",
 )
 
 FUNCTIONS = (
@@ -51,6 +52,8 @@ FUNCTIONS = (
     "cross_entropy_value_and_grad",
     "cross_entropy_value_and_mean_grad",
     "cross_entropy_grad_hess",
+    "linear_cross_entropy",
+    "linear_cross_entropy_value_and_grad",
 )
 
 

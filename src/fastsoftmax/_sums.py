@@ -6,7 +6,11 @@ import numpy as np
 
 from ._typing import Array, Float64Array
 
-__all__ = ["accurate_sum", "two_sum"]
+__all__ = ["accurate_sum", "pairwise_sum", "two_sum"]
+
+
+_AT_A_TIME = 1 << 15
+"""Entries, so that they are in cache and take little memory."""
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
@@ -33,3 +37,18 @@ def accurate_sum(values: Float64Array) -> float:
             errors = np.append(left_out, errors[-1]) if odd else left_out
         total = float(terms[0]) if terms.size else 0.0
         return total + float(errors[0]) if np.isfinite(total) and errors.size else total
+
+
+def pairwise_sum(values: Array, out: Float64Array) -> None:
+    """Write the sums along the first axis of an array of two, added in halves in float64."""
+    step = max(1, _AT_A_TIME // len(values))
+    for start in range(0, values.shape[1], step):
+        columns = slice(start, start + step)
+        rows = values[:, columns].astype(np.float64)
+        while len(rows) > 1:
+            half = len(rows) // 2
+            rows[:half] += rows[half : 2 * half]
+            if len(rows) % 2:
+                rows[0] += rows[-1]
+            rows = rows[:half]
+        out[columns] = rows[0]

@@ -71,6 +71,9 @@ def evaluate_linear(
     problem = _problem(kernels, threads, layer, arrays, ignore, smoothing)
     results = _results(layer, wanted, outputs, want_loss, losses)
     divisor = _divisor(problem, labels, reduction == "mean")
+    if wanted[1] and layer.dtype != layer.compute:
+        # The sums of weights' gradients in another dtype than theirs are extra memory too.
+        workspace = max(workspace - layer.weight.size * layer.compute.itemsize, workspace // 2)
     with np.errstate(all="ignore"):
         total = evaluate(dataclasses.replace(problem, divisor=divisor), results, workspace)
     loss: Any = None

@@ -6,8 +6,9 @@ import contextlib
 import math
 
 from .blas import AtMost
-from .chunks import evaluate_chunks
+from .parts import evaluate_parts
 from .problem import Problem, Results
+from .rows import evaluate_rows
 from .tiles import Tiles
 
 __all__ = ["evaluate"]
@@ -27,6 +28,8 @@ def evaluate(problem: Problem, results: Results, workspace_bytes: int) -> float:
                 gradient[...] = 0
         return math.nan if problem.divisor == 0.0 else 0.0
     tiles = Tiles.of(problem, workspace_bytes)
+    way = evaluate_rows if tiles.columns == problem.classes else evaluate_parts
     products = problem.samples * problem.features * problem.classes
     with AtMost(problem.num_threads) if products > WORTH_LIMITING else contextlib.nullcontext():
-        return evaluate_chunks(problem, results, tiles)
+        losses = way(problem, results, tiles)
+    return math.fsum(losses) if all(map(math.isfinite, losses)) else sum(losses)

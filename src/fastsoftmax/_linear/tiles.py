@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .problem import Problem, is_usable
 
-__all__ = ["Tiles", "slices"]
+__all__ = ["AT_A_TIME", "Tiles", "slices"]
 
 TILES = 16
 """Of so many parts of the memory one is for a tile: of weights, of their gradient, of targets."""
@@ -24,20 +24,28 @@ ENOUGH_ROWS = 512
 """...which they do only for products of so many samples: with fewer, all weights and their
 gradient are fetched and stored too often."""
 WHOLE_ROWS = 64
-"""Chunks are a multiple of these."""
+"""Chunks are a multiple of these, and no fewer where that can be helped."""
 BIAS_SUMS = 3
 """Sums of the bias's gradient: of some rows, of all, and what rounding left out."""
+BIAS_PARTS = 6
+"""Temporary arrays of theirs."""
+AT_A_TIME = 8192
+"""Classes that these are for."""
+STATE_BYTES = 3000
+"""Of a sample: what merging the states of two parts of its classes takes."""
 
 
 class Tiles(NamedTuple):
     """How many samples and classes are worked on at a time.
 
-    Of a `chunk` of the samples all logits are held, to which the kernels go by `rows`. Products
-    with converted weights, and those that are added to the gradient of the weights, are made for
-    `classes` at a time.
+    Of a `chunk` of the samples the logits are held: those of all classes, to which the kernels go
+    by `rows`, or where these would be too few, of `columns` classes. Products with converted
+    weights, and those that are added to the gradient of the weights, are made for `classes` at a
+    time.
     """
 
     chunk: int
+    columns: int
     rows: int
     classes: int
 
@@ -50,20 +58,38 @@ class Tiles(NamedTuple):
         targets = problem.probabilities
         converted = targets is not None and not is_usable(targets, problem.dtype)
         tiles = 1 + converted + (not is_usable(problem.weight, problem.dtype))
-        left = workspace_bytes - tiles * tile_bytes - BIAS_SUMS * problem.classes * 8
+        sums = BIAS_SUMS * problem.classes + BIAS_PARTS * min(problem.classes, AT_A_TIME)
+        left = workspace_bytes - tiles * tile_bytes - sums * 8
         a_row = problem.classes * itemsize
         copied = 0 if is_usable(problem.x, problem.dtype) else 2 * features * itemsize
         chunk = min(left // (a_row + copied), max(CACHED_BYTES // a_row, ENOUGH_ROWS))
+        if chunk < min(WHOLE_ROWS, problem.samples):
+            return cls._of_parts(problem, left, classes)
         if chunk > WHOLE_ROWS:
             chunk -= chunk % WHOLE_ROWS
         chunk = max(1, min(chunk, problem.samples))
-        # A bias is added to few rows at a time, which the kernels then find in the cache.
-        apart = converted or problem.bias is not None
-        rows = min(chunk, max(1, tile_bytes // 2 // a_row)) if apart else chunk
-        return cls(chunk, rows, min(classes, problem.classes))
+        rows = chunk
+        if converted:
+            rows = tile_bytes // a_row
+        elif problem.bias is not None:
+            # It is added to few rows at a time, which the kernels then find in the cache.
+            rows = max(WHOLE_ROWS, tile_bytes // a_row)
+        rows = max(1, min(rows, chunk))
+        return cls(chunk, problem.classes, rows, min(classes, problem.classes))
+
+    @classmethod
+    def _of_parts(cls, problem: Problem, left: int, classes: int) -> Tiles:
+        """Return the sizes where the logits of few samples alone would fill the memory."""
+        itemsize, features = problem.dtype.itemsize, max(1, problem.features)
+        a_sample = 3 * features * itemsize + STATE_BYTES
+        chunk = max(1, min(ENOUGH_ROWS, problem.samples, left // 2 // a_sample))
+        # Their targets may be needed in other words, smoothed or weighted.
+        arrays = 1 if problem.labels is not None and not problem.label_smoothing else 3
+        columns = max(1, (left - chunk * a_sample) // (chunk * itemsize * arrays))
+        return cls(chunk, min(columns, problem.classes), chunk, min(classes, columns))
 
 
-def slices(length: int, step: int) -> Iterator[slice]:
-    """Cut `length` into pieces of at most `step`."""
-    for start in range(0, length, step):
-        yield slice(start, min(start + step, length))
+def slices(length: int, step: int, begin: int = 0) -> Iterator[slice]:
+    """Cut `length` from `begin` on into pieces of at most `step`."""
+    for start in range(begin, begin + length, step):
+        yield slice(start, min(start + step, begin + length))
