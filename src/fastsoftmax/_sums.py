@@ -6,7 +6,7 @@ import numpy as np
 
 from ._typing import Array, Float64Array
 
-__all__ = ["accurate_sum", "two_sum"]
+__all__ = ["RunningSum", "accurate_sum", "two_sum"]
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
@@ -33,3 +33,23 @@ def accurate_sum(values: Float64Array) -> float:
             errors = np.append(left_out, errors[-1]) if odd else left_out
         total = float(terms[0]) if terms.size else 0.0
         return total + float(errors[0]) if np.isfinite(total) and errors.size else total
+
+
+class RunningSum:
+    """A sum of many terms, kept in twice the precision of its type."""
+
+    def __init__(self, zero: Array) -> None:
+        self._sum = zero
+        self._lost = np.zeros_like(zero)
+
+    def add(self, term: Array) -> None:
+        """Add a term of the shape of the sum."""
+        with np.errstate(all="ignore"):
+            self._sum, lost = two_sum(self._sum, term)
+            self._lost = self._lost + np.where(np.isfinite(lost), lost, 0)
+
+    def value(self) -> Array:
+        """Return the sum so far, rounded to its type."""
+        finite = np.isfinite(self._sum)
+        result: Array = self._sum + np.where(finite, self._lost, 0)
+        return result

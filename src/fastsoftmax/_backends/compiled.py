@@ -19,7 +19,6 @@ from . import plain
 
 __all__ = [
     "NAME",
-    "NATIVE_HALF",
     "PLAIN",
     "check_labels",
     "compilations",
@@ -33,7 +32,6 @@ __all__ = [
 ]
 
 NAME = "c"
-NATIVE_HALF = True
 PLAIN: Mapping[str, Callable[..., Any]] = {}  # the extension module has them already
 
 plain.provide(_c)
