@@ -34,17 +34,21 @@ def blocks_of(shape: tuple[int, ...], elements: int) -> Iterator[Block]:
 
 
 def on_halves(kernel: Callable[..., None]) -> Callable[..., None]:
-    """Let a kernel from two arrays, of which the second may be a mask or None, take halves."""
+    """Let a kernel take halves that is called with inputs, an output and a number of threads.
+
+    The first input says which samples there are; others may be halves too, or None.
+    """
 
     @wraps(kernel)
-    def call(first: Array, second: Array | None, out: Array, num_threads: int) -> None:
-        if not _is_half(first):
-            kernel(first, second, out, num_threads)
+    def call(x: Array, *arguments: Any) -> None:
+        *others, out, num_threads = arguments
+        if not _is_half(x):
+            kernel(x, *arguments)
             return
-        for block in blocks_of(first.shape, HALF_BLOCK):
-            part = _part(first, block)
+        for block in blocks_of(x.shape, HALF_BLOCK):
+            part = _part(x, block)
             results = _room(out, block, part)
-            kernel(part, _part(second, block), results, num_threads)
+            kernel(part, *(_part(other, block) for other in others), results, num_threads)
             _round_to(out, block, results)
 
     return call
@@ -135,14 +139,16 @@ def _part(array: Array | None, block: Block) -> Any:
 
 
 def _room(out: Array | None, block: Block, like: Array) -> Any:
-    """Return float32 memory for a block of an output."""
+    """Return float32 memory for a block of an output of halves; another is written as it is."""
     if out is None:
         return None
+    if not _is_half(out):
+        return out[block]
     shape = out[block].shape
     return np.empty_like(like) if shape == like.shape else np.empty(shape, np.float32)
 
 
 def _round_to(out: Array | None, block: Block, results: Any) -> None:
-    if out is not None:
+    if out is not None and _is_half(out):
         with np.errstate(all="ignore"):
             out[block] = results

@@ -224,12 +224,14 @@ def grad_hess(
     )
 
 
+@on_halves
 def partial_state(x: Array, targets: Array | None, state: Float64Array, num_threads: int) -> None:
     """Write what rows that are a shard of the classes come to."""
     y = _NO_ROWS[x.itemsize] if targets is None else targets
     Plan(x, num_threads).run(PARTIAL_STATE, x, y, state)
 
 
+@on_halves
 def shard_exponentials(
     x: Array, targets: Array | None, rows: Float64Array, out: Array, num_threads: int
 ) -> None:

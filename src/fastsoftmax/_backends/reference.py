@@ -194,10 +194,11 @@ def grad_hess(
             hess[block] = curvature
 
 
+@on_halves
 def partial_state(x: Array, targets: Array | None, state: Array, num_threads: int) -> None:
     """Write what a shard of the classes comes to, with the targets if there are any."""
     with np.errstate(all="ignore"):
-        for block in _blocks(x.shape):
+        for block in blocks_of(x.shape, BLOCK):
             rows = _Rows.of(x, block, None)
             finite = np.isfinite(rows.peak)
             numbers = state[block]
@@ -222,12 +223,13 @@ def _split(numbers: Array, column: int, values: Array) -> None:
     numbers[..., column + 1 : column + 2] = np.where(np.isfinite(hi), values - hi, 0)
 
 
+@on_halves
 def shard_exponentials(
     x: Array, targets: Array | None, rows: Array, out: Array, num_threads: int
 ) -> None:
     """Write factor e^(x - M) - target y, `apart` where x is M, of each row's numbers."""
     with np.errstate(all="ignore"):
-        for block in _blocks(x.shape):
+        for block in blocks_of(x.shape, BLOCK):
             logits = _widen(x[block])
             numbers = _widen(rows[block], logits.dtype.type)
             maximum, hi, lo, target, apart = (numbers[..., i : i + 1] for i in range(5))

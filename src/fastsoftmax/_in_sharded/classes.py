@@ -6,7 +6,7 @@ from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 
-from .._arguments.arrays import check_logits
+from .._arguments.arrays import FLOAT32, cast, check_logits
 from .._arguments.layout import canonical
 from .._arguments.options import check_reduction, check_sample_weight
 from .._arguments.outputs import check_out, new_like, separate, separate_all, store
@@ -106,7 +106,7 @@ def partial_state(
     """
     kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
-    x, axis, _ = check_logits(logits, axis, kernels.NATIVE_HALF, "logits")
+    x, axis, _ = check_logits(logits, axis, "logits")
     x, given = check_shard_targets(
         x, axis, targets, first_class, num_classes, weight, ignore_index, label_smoothing
     )
@@ -196,7 +196,7 @@ def softmax(
     """
     kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
-    x, axis, dtype = check_logits(logits, axis, kernels.NATIVE_HALF, "logits")
+    x, axis, dtype = check_logits(logits, axis, "logits")
     whole = check_state(state, x.shape[:axis] + x.shape[axis + 1 :])
     out = check_out(out, x.shape, dtype)
     if out is not None:
@@ -252,7 +252,9 @@ def log_softmax(
     """
     resolve_backend(backend)
     resolve_num_threads(num_threads)
-    x, axis, dtype = check_logits(logits, axis, False, "logits")
+    x, axis, dtype = check_logits(logits, axis, "logits")
+    if dtype.itemsize == 2:
+        x = cast(x, FLOAT32)
     whole = check_state(state, x.shape[:axis] + x.shape[axis + 1 :])
     out = check_out(out, x.shape, dtype)
     if out is not None:
@@ -337,7 +339,7 @@ def cross_entropy_grad(
     threads = resolve_num_threads(num_threads)
     check_reduction(reduction, False)
     over = check_divisor(divisor)
-    x, axis, dtype = check_logits(logits, axis, kernels.NATIVE_HALF, "logits")
+    x, axis, dtype = check_logits(logits, axis, "logits")
     samples = x.shape[:axis] + x.shape[axis + 1 :]
     x, given = check_shard_targets(
         x, axis, targets, first_class, num_classes, weight, ignore_index, label_smoothing
