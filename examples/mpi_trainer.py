@@ -117,8 +117,8 @@ class Model:
     def nodes_of(self, x: Array) -> Array:
         return x if self.hidden is None else np.tanh(x @ self.hidden.T)
 
-    def logits_of(self, h: Array) -> Array:
-        logits = h @ self.weight.T
+    def logits_of(self, h: Array, out: Array | None = None) -> Array:
+        logits = np.matmul(h, self.weight.T, out=out)
         logits += self.bias
         return logits
 
@@ -178,6 +178,7 @@ class DataParallel:
     def __init__(self, data: Data, nodes: int, messages: Messages) -> None:
         self.data, self.messages = data, messages
         self.model = Model.start(data, nodes, slice(0, data.classes))
+        self.logits = np.empty((len(data.x), data.classes), data.x.dtype)
         # What the mean divides by is that of all samples, and so known before any loss.
         self.divisor = messages.gather(np.array(sharded.total_weight(data.labels))).sum()
 
@@ -185,7 +186,7 @@ class DataParallel:
         """Descend once, and return the loss before."""
         model, data = self.model, self.data
         h = model.nodes_of(data.x)
-        logits = model.logits_of(h)
+        logits = model.logits_of(h, out=self.logits)
         # The gradient by the logits takes their place.
         sums, grad = sharded.loss_sums_and_grad(
             logits, data.labels, divisor=self.divisor, out=logits
@@ -209,12 +210,13 @@ class ClassParallel:
         comm = messages.comm
         self.classes = share(data.classes, comm.rank, comm.size)
         self.model = Model.start(data, nodes, self.classes)
+        self.logits = np.empty((len(data.x), len(self.model.weight)), data.x.dtype)
 
     def step(self, rate: float) -> float:
         """Descend once, and return the loss before."""
         model, data = self.model, self.data
         h = model.nodes_of(data.x)
-        logits = model.logits_of(h)
+        logits = model.logits_of(h, out=self.logits)
         which = {"first_class": self.classes.start, "num_classes": data.classes}
         state = sharded.partial_state(logits, data.labels, **which)
         state = sharded.merge_states(self.messages.gather(state))

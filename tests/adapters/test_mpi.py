@@ -26,11 +26,12 @@ Array = npt.NDArray[Any]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mpi_trainer.py"
 TIMEOUT = 120  # seconds; processes that wait for each other are killed and fail the test
 STEPS = 8
-DIGITS = [] if importlib.util.find_spec("sklearn") else ["--samples", "1797", "--classes", "10"]
+MADE_UP = ("--samples", "1797", "--classes", "10")
+DIGITS = () if importlib.util.find_spec("sklearn") else MADE_UP
 
-# Sums of the same terms in another order: some roundings each, over so many steps. Measured: at
-# most 3e-15 and 3e-7 of the largest entry.
-TOLERANCE = {"float64": 1e-13, "float32": 3e-6}
+# Sums of the same terms in another order: a rounding here and there, over so many steps. Of the
+# largest entry the differences are 8e-16 and 2e-7 where that was measured.
+TOLERANCE = {"float64": 1e-14, "float32": 2e-6}
 
 
 def file_of(package: str, name: str) -> Path | None:
@@ -95,7 +96,7 @@ def run(processes: int, *arguments: str, check: bool = True) -> subprocess.Compl
 def trained(folder: Path, processes: int, *arguments: str) -> dict[str, Array]:
     """Return the losses before each step, and the parameters after the last."""
     file = folder / "run.npz"
-    run(processes, "--steps", str(STEPS), "--save", str(file), *DIGITS, *arguments)
+    run(processes, "--steps", str(STEPS), "--save", str(file), *arguments)
     with np.load(file) as saved:
         return dict(saved)
 
@@ -110,15 +111,14 @@ def assert_close(actual: dict[str, Array], expected: dict[str, Array], tolerance
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("hidden", ["0", "24"], ids=["regression", "network"])
 def test_any_number_of_processes_trains_alike(tmp_path: Path, dtype: str, hidden: str) -> None:
-    arguments = ("--dtype", dtype, "--hidden", hidden)
+    arguments = ("--dtype", dtype, "--hidden", hidden, *(MADE_UP if hidden != "0" else DIGITS))
     one = trained(tmp_path, 1, *arguments)
     assert len(one["losses"]) == STEPS
     assert one["losses"][-1] < 0.9 * one["losses"][0]
-    for parallel in ("data", "classes"):
-        for processes in (1, 2, 4):
-            many = trained(tmp_path, processes, "--parallel", parallel, *arguments)
-            assert many["weight"].dtype == dtype
-            assert_close(many, one, TOLERANCE[dtype])
+    for parallel, processes in (("data", 2), ("data", 4), *(("classes", n) for n in (1, 2, 4))):
+        many = trained(tmp_path, processes, "--parallel", parallel, *arguments)
+        assert many["weight"].dtype == dtype
+        assert_close(many, one, TOLERANCE[dtype])
 
 
 def test_one_process_is_plain_gradient_descent(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_one_process_is_plain_gradient_descent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("parallel", ["data", "classes"])
 def test_the_same_bits_whoever_is_late(tmp_path: Path, parallel: str) -> None:
-    arguments = ("--parallel", parallel, "--hidden", "8", "--dtype", "float32")
+    arguments = ("--parallel", parallel, "--hidden", "8", "--dtype", "float32", *MADE_UP)
     first, second, late = (
         trained(tmp_path, 4, *arguments, "--stagger", stagger) for stagger in ("0", "0", "0.02")
     )
