@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "long_rows.h"
@@ -19,7 +20,8 @@ enum {
     ROWS_ACROSS = 16,       /* chunks of whole blocks, where rows lie across the lanes */
     LONGEST_ACROSS = 192,   /* at most, classes side by side */
     COLUMNS = 128,          /* chunks of whole groups of blocks, where samples lie side by side */
-    STREAMED = 1 << 22,     /* elements of an output that is written past the caches */
+    STREAMED = 1 << 22,     /* elements of an output that is written past the caches, */
+    FITS_NEAR = 1 << 24,    /* unless no cache would hold a row of what is on its way there */
     CACHE_LINE = 64,
     SMALL_MEMORY = 16384
 };
@@ -59,7 +61,8 @@ static size_t chunk_samples(const struct fsm_job *job, size_t samples) {
    there first, which are in the caches then. */
 static int is_to_be_streamed(const struct fsm_job *job) {
     const struct fsm_view *out = &job->out;
-    if (job->outer * job->inner * job->classes < STREAMED || job->where.data != NULL || out->data == NULL) return 0;
+    if (job->outer * job->inner * job->classes < STREAMED || job->classes > FITS_NEAR) return 0;
+    if (job->where.data != NULL || out->data == NULL) return 0;
     return fsm_is_in_memory(out->data + (ptrdiff_t)(job->outer / 2) * out->outer +
                             (ptrdiff_t)(job->inner / 2) * out->inner + (ptrdiff_t)(job->classes / 2) * out->classes);
 }
@@ -162,9 +165,14 @@ static void plan(struct run *run, size_t threads) {
     run->chunks = (run->samples + job->chunk_samples - 1) / job->chunk_samples;
     run->shares_rows = fsm_shares_rows(job, run->operation, run->samples, threads);
     run->threads = run->shares_rows ? threads : smaller(threads, run->chunks);
+    job->streams = !run->shares_rows && is_to_be_streamed(job);
     run->scratch_bytes =
         run->shares_rows ? fsm_long_rows_size(job, run->kernels, run->samples) : run->kernels->scratch_size(job);
-    job->streams = !run->shares_rows && is_to_be_streamed(job);
+}
+
+/* Whether all that the threads need can be counted in bytes: the most is below 256 a class and thread. */
+static int is_countable(const struct fsm_job *job, size_t threads) {
+    return job->classes <= (size_t)PTRDIFF_MAX / 256 / threads;
 }
 
 int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad) {
@@ -175,6 +183,7 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
                               operation == FSM_OPERATION_cross_entropy || operation == FSM_OPERATION_grad_hess ||
                               operation == FSM_OPERATION_partial_state;
     plan(&run, threads);
+    if (!is_countable(job, run.threads)) return -1;
 
     /* One piece of memory in whole cache lines, on the stack where it is small, as the problem then is too: each
        thread's scratch, the mean gradients, the losses. */

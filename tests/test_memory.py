@@ -138,3 +138,15 @@ def test_no_reference_is_kept(backend: Variant, dtype: str) -> None:
     for _ in range(20):
         run_all()
     assert [sys.getrefcount(array) for array in arrays] == before
+
+
+@pytest.mark.parametrize("shape", [(2**61,), (1000, 2**51)])
+def test_views_larger_than_any_memory(backend: Variant, shape: tuple[int, ...]) -> None:
+    """Of which every element lies in one place: their scratch memory must not be miscounted."""
+    x = np.broadcast_to(np.zeros(1, np.float16), shape)
+    options: dict[str, Any] = {"backend": backend.name, "num_threads": 1000}
+    problems = (MemoryError,) if backend.name == "c" else (MemoryError, ValueError)  # NumPy's
+    with pytest.raises(problems):
+        fsm.logsumexp(x, **options)
+    with pytest.raises(problems):
+        fsm.cross_entropy(x, x, label_smoothing=0.1, **options)

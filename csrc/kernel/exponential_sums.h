@@ -36,7 +36,7 @@ static ALWAYS_INLINE void add_vector(const struct exponentials *c, size_t vector
                                      struct grid_sum *sum) {
     const size_t offset = vector * LANES;
     wide x = load_lanes(c->x + offset, lanes, -(real)INFINITY);
-    if (special) x = w_put_at(x, c->skip, w_index((real_bits)vector), w_set1(-(real)INFINITY));
+    if (special) x = w_put_at(x, c->skip, w_number(vector), w_set1(-(real)INFINITY));
     struct exponential e = shifted_exp(x, &c->shift);
     if (c->e != NULL && lanes == LANES) w_store(c->e + offset, e.e);
     if (c->e != NULL && lanes != LANES) w_store_tail(c->e + offset, lanes, e.e);
@@ -143,7 +143,7 @@ static ALWAYS_INLINE void sum_across(const struct exponentials *c, struct row_su
 static inline wide skip_lanes(const struct block *b, const size_t *at) {
     real_bits vector[LANES];
     for (size_t i = 0; i < LANES; i++)
-        vector[i] = b->across ? (real_bits)at[i] : i == at[0] % LANES ? (real_bits)(at[0] / LANES) : -1;
+        vector[i] = b->across ? lane_number(at[i]) : i == at[0] % LANES ? lane_number(at[0] / LANES) : -1;
     return w_load_index(vector);
 }
 

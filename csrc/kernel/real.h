@@ -43,6 +43,7 @@ enum {
 /* Beyond this the maximum is subtracted first; see shift_for in exponential.h. */
 #define LARGEST_UNSHIFTED 256.0f
 #define LARGEST_REAL FLT_MAX
+#define LARGEST_NUMBER INT32_MAX /* in a lane */
 #define SMALLEST_FACTOR 0x1p-100
 #define LARGEST_FACTOR 0x1p30
 /* Products with factors are made so many times larger, so that no part of a small one is subnormal. */
@@ -68,6 +69,7 @@ enum {
 #define UPPER_HALF ((int64_t)0xfffffffff8000000) /* 26 of 53 bits */
 #define LARGEST_UNSHIFTED 2048.0
 #define LARGEST_REAL DBL_MAX
+#define LARGEST_NUMBER INT64_MAX
 #define SMALLEST_FACTOR 0x1p-500
 #define LARGEST_FACTOR 0x1p500
 #define PRODUCT_SCALE 0x1p160

@@ -10,9 +10,10 @@ struct scratch {
 
 static inline size_t in_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/* The sizes of the pieces. */
+/* The sizes of the pieces; 0 where a job has no use for one, so that very long rows that are worked on where they lie
+   take no memory. */
 struct scratch_layout {
-    size_t values, exponentials, row, sums;
+    size_t x, e, y, target_row, class_weight, sums;
 };
 
 /* Rows along the lanes that wait to be added to the mean gradient have their exponentials side by side. */
@@ -22,27 +23,53 @@ static inline size_t row_pitch(size_t classes) { return (classes + LANES - 1) / 
 /* Across the lanes the exponentials take their logits' place, which nobody asks for any more but for a Hessian's. */
 static inline int shares_scratch(const struct fsm_job *job) { return goes_across(job) && job->hess.data == NULL; }
 
+/* Whether a block's values of a view are copied. */
+static inline int is_copied(const struct fsm_job *job, const struct fsm_view *view) {
+    return view->data != NULL && (goes_across(job) || !lies_along(job, view));
+}
+
+/* The logits of an ignored row are blanked in a copy, and a Hessian may take their place. */
+static inline int needs_x(const struct fsm_job *job) {
+    return is_copied(job, &job->input) || job->where.data != NULL || job->labels.data != NULL ||
+           job->hess.data != NULL;
+}
+
+static inline int needs_y(const struct fsm_job *job) {
+    const int smooths = job->label_smoothing != 0, weighs = job->other.data != NULL && job->class_weight != NULL;
+    return is_copied(job, &job->other) || smooths || weighs;
+}
+
+/* Elements for exponentials, or for what takes their place on the way to the output. */
+static inline size_t exponentials(const struct fsm_job *job, size_t values) {
+    if (shares_scratch(job)) return 0;
+    if (job->out.data != NULL && !is_copied(job, &job->out) && !job->streams) return 0;
+    if (job->want_mean_grad && !goes_across(job)) return WAITING * row_pitch(job->classes);
+    return job->out.data != NULL ? values : 0;
+}
+
 static inline struct scratch_layout scratch_layout(const struct fsm_job *job) {
     const int across = goes_across(job);
-    const size_t count = job->classes * (across ? LANES : 1);
-    const size_t values = most_slots(job) * count;
-    size_t exponentials = values;
-    if (shares_scratch(job)) exponentials = 0;
-    if (job->want_mean_grad && !across) exponentials = WAITING * row_pitch(count);
-    return (struct scratch_layout){in_lines(values * sizeof(real)), in_lines(exponentials * sizeof(real)),
-                                   in_lines(job->classes * sizeof(real)),
-                                   job->want_mean_grad && across ? in_lines(count * sizeof(double)) : 0};
+    const size_t count = job->classes * (across ? LANES : 1), values = most_slots(job) * count;
+    const size_t block = in_lines(values * sizeof(real)), row = in_lines(job->classes * sizeof(real));
+    return (struct scratch_layout){
+        .x = needs_x(job) ? block : 0,
+        .e = in_lines(exponentials(job, values) * sizeof(real)),
+        .y = needs_y(job) ? block : 0,
+        .target_row = job->labels.data != NULL && job->label_smoothing != 0 ? row : 0,
+        .class_weight = job->class_weight != NULL ? row : 0,
+        .sums = job->want_mean_grad && across ? in_lines(count * sizeof(double)) : 0,
+    };
 }
 
 static inline struct scratch cut_scratch(const struct fsm_job *job, void *memory) {
     const struct scratch_layout n = scratch_layout(job);
-    char *values = memory, *rows = values + 2 * n.values + n.exponentials, *sums = rows + 2 * n.row;
+    char *x = memory, *e = x + n.x, *y = e + n.e, *rows = y + n.y, *sums = rows + n.target_row + n.class_weight;
     return (struct scratch){
-        .x = (real *)values,
-        .e = (real *)(shares_scratch(job) ? values : values + n.values),
-        .y = (real *)(values + n.values + n.exponentials),
+        .x = (real *)x,
+        .e = (real *)(shares_scratch(job) ? x : e),
+        .y = (real *)y,
         .target_row = (real *)rows,
-        .class_weight = (real *)(rows + n.row),
+        .class_weight = (real *)(rows + n.target_row),
         .mean_hi = (double *)sums,
         .mean_lo = (double *)(sums + n.sums),
     };

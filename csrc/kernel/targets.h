@@ -59,7 +59,7 @@ static ALWAYS_INLINE wide effective_step(const void *context, size_t offset, siz
     return w_mul(y, load_lanes(c->class_weight + offset, lanes, 0));
 }
 
-/* In each lane how many targets are not 0, and the last vector with one. */
+/* In each lane how many targets are not 0, and the last vector with one, as a lane holds its number. */
 struct nonzero {
     wide count, last;
 };
@@ -67,7 +67,7 @@ struct nonzero {
 static ALWAYS_INLINE void count_nonzero(struct nonzero *n, wide t, size_t vector) {
     const wide zero = w_set1(0);
     n->count = w_add(n->count, w_if_equal(t, zero, zero, w_set1(1)));
-    n->last = w_if_equal(t, zero, n->last, w_index((real_bits)vector));
+    n->last = w_if_equal(t, zero, n->last, w_number(vector));
 }
 
 static ALWAYS_INLINE struct nonzero find_nonzero(const struct block *b) {
@@ -101,7 +101,10 @@ static NEVER_INLINE void only_targets(const struct block *b, size_t *only) {
     real total = 0;
     for (size_t i = 0; i < LANES; i++) {
         total += count[i];
-        if (count[i] == 1) only[0] = (size_t)last[i] * LANES + i;
+        if (count[i] != 1) continue;
+        size_t vector = (size_t)last[i];
+        while (b->y[vector * LANES + i] == 0) vector += (size_t)LARGEST_NUMBER + 1;
+        only[0] = vector * LANES + i;
     }
     if (total != 1) only[0] = b->classes;
 }

@@ -47,7 +47,7 @@
 
 static size_t FSM_NAME(scratch_size)(const struct fsm_job *job) {
     const struct scratch_layout n = scratch_layout(job);
-    return 2 * n.values + n.exponentials + 2 * n.row + 2 * n.sums;
+    return n.x + n.e + n.y + n.target_row + n.class_weight + 2 * n.sums;
 }
 
 static void FSM_NAME(merge_mean)(const struct fsm_range *chunk, size_t begin, size_t end, double *hi, double *lo) {

@@ -13,7 +13,7 @@ static inline int goes_across(const struct fsm_job *job) {
     if (job->classes <= longest_across(job)) return 1;
     return !lies_along(job, &job->input) && job->input.inner == (ptrdiff_t)sizeof(real) &&
            storage_bytes(job->storage) == sizeof(real) && job->inner >= LANES &&
-           job->classes <= INT32_MAX; /* a lane holds the number of a class */
+           job->classes <= (size_t)LARGEST_NUMBER; /* a lane holds the number of a class */
 }
 
 /* Blocks to a group: where a view's samples lie side by side. */

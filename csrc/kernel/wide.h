@@ -51,6 +51,10 @@ static ALWAYS_INLINE wide w_index(real_bits index) {
     for (int i = 0; i < REGISTERS; i++) a.r[i] = v_index(index);
     return a;
 }
+/* A number of any size as a lane holds it: its low bits, which never are -1. Where that is not enough, whoever asks
+   looks further. */
+static ALWAYS_INLINE real_bits lane_number(size_t number) { return (real_bits)(number & (size_t)LARGEST_NUMBER); }
+static ALWAYS_INLINE wide w_number(size_t number) { return w_index(lane_number(number)); }
 static ALWAYS_INLINE wide w_load_index(const real_bits *p) {
     real lanes[LANES];
     memcpy(lanes, p, sizeof lanes);

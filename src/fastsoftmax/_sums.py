@@ -6,8 +6,7 @@ import numpy as np
 
 from ._typing import Array, Float64Array
 
-__all__ = ["accurate_sum", "pairwise_sum", "two_sum"]
-
+__all__ = ["RunningSum", "accurate_sum", "pairwise_sum", "two_sum"]
 
 _AT_A_TIME = 1 << 15
 """Entries, so that they are in cache and take little memory."""
@@ -52,3 +51,23 @@ def pairwise_sum(values: Array, out: Float64Array) -> None:
                 rows[0] += rows[-1]
             rows = rows[:half]
         out[columns] = rows[0]
+
+
+class RunningSum:
+    """A sum of many terms, kept in twice the precision of its type."""
+
+    def __init__(self, zero: Array) -> None:
+        self._sum = zero
+        self._lost = np.zeros_like(zero)
+
+    def add(self, term: Array) -> None:
+        """Add a term of the shape of the sum."""
+        with np.errstate(all="ignore"):
+            self._sum, lost = two_sum(self._sum, term)
+            self._lost = self._lost + np.where(np.isfinite(lost), lost, 0)
+
+    def value(self) -> Array:
+        """Return the sum so far, rounded to its type."""
+        finite = np.isfinite(self._sum)
+        result: Array = self._sum + np.where(finite, self._lost, 0)
+        return result

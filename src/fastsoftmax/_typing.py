@@ -38,10 +38,6 @@ class Backend(Protocol):
     def NAME(self) -> str: ...
 
     @property
-    def NATIVE_HALF(self) -> bool:
-        """Whether float16 and bfloat16 logits are taken as they are."""
-
-    @property
     def PLAIN(self) -> Mapping[str, Callable[[Any, Any], Array | None]]:
         """Shorter ways for plain calls, by the functions' names, from what the caller gave.
 

@@ -45,7 +45,7 @@ def evaluate(
     kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
     check_reduction(reduction, want_mean_grad)
-    x, axis, dtype = check_logits(logits, axis, kernels.NATIVE_HALF, "logits")
+    x, axis, dtype = check_logits(logits, axis, "logits")
     shape = x.shape
     samples = shape[:axis] + shape[axis + 1 :]
     ignore = None if ignore_index is None else check_ignore_index(ignore_index)

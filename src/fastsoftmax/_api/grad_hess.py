@@ -67,7 +67,7 @@ def cross_entropy_grad_hess(
     """
     kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
-    x, axis, dtype = check_logits(logits, axis, kernels.NATIVE_HALF, "logits")
+    x, axis, dtype = check_logits(logits, axis, "logits")
     shape = x.shape
     samples = shape[:axis] + shape[axis + 1 :]
     check_hessian(hessian, shape[axis])

@@ -187,7 +187,7 @@ def logsumexp(
         return result
     kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
-    logits, axis, dtype = check_logits(x, axis, kernels.NATIVE_HALF, "x")
+    logits, axis, dtype = check_logits(x, axis, "x")
     mask = None if where is None else check_where(where, logits.shape, "x")
     before, after = logits.shape[:axis], logits.shape[axis + 1 :]
     shape = (*before, 1, *after) if keepdims else before + after
@@ -321,7 +321,7 @@ def _from_logits(
             return result
     kernel = getattr(kernels, name)
     threads = resolve_num_threads(num_threads)
-    logits, axis, dtype = check_logits(x, axis, kernels.NATIVE_HALF, "x")
+    logits, axis, dtype = check_logits(x, axis, "x")
     mask: Array | None = None if where is None else check_where(where, logits.shape, "x")
     out = check_out(out, logits.shape, dtype)
     if out is not None:
@@ -349,7 +349,7 @@ def _backward(
     num_threads: SupportsIndex | None,
 ) -> Array:
     threads = resolve_num_threads(num_threads)
-    first, second, axis, dtype = check_pair(grad_output, output, axis, kernels.NATIVE_HALF)
+    first, second, axis, dtype = check_pair(grad_output, output, axis)
     out = check_out(out, second.shape, dtype)
     if out is not None:
         first, second = separate(first, out, True), separate(second, out, True)

@@ -40,9 +40,7 @@ _COMPUTED_IN: dict[np.dtype[Any], np.dtype[Any]] = {
 _COMPUTED_IN_FLOAT64 = frozenset("?bBhHiIlLqQg")
 
 
-def check_logits(
-    x: ArrayLike, axis: SupportsIndex, native_half: bool, name: str
-) -> tuple[Array, int, np.dtype[Any]]:
+def check_logits(x: ArrayLike, axis: SupportsIndex, name: str) -> tuple[Array, int, np.dtype[Any]]:
     """Return the logits as an array to compute with, their class axis, and the result's dtype."""
     if type(x) is np.ndarray and (
         ((dtype := x.dtype) is FLOAT32 or dtype is FLOAT64) and x.flags.aligned
@@ -51,14 +49,14 @@ def check_logits(
     else:
         array = as_array(x, name)
         dtype, compute = float_dtypes(array.dtype, name)
-        array = cast(array, dtype if native_half and dtype.itemsize == 2 else compute)
+        array = cast(array, dtype if dtype.itemsize == 2 else compute)
     axis = check_axis(axis, array.ndim)
     check_classes(array, axis, name)
     return array, axis, dtype
 
 
 def check_pair(
-    grad_output: ArrayLike, output: ArrayLike, axis: SupportsIndex, native_half: bool
+    grad_output: ArrayLike, output: ArrayLike, axis: SupportsIndex
 ) -> tuple[Array, Array, int, np.dtype[Any]]:
     """Return two arrays of one shape in one dtype to compute with, the axis, the result's dtype."""
     first, second = as_array(grad_output, "grad_output"), as_array(output, "output")
@@ -71,7 +69,7 @@ def check_pair(
         )
     axis = check_axis(axis, second.ndim)
     check_classes(second, axis, "output")
-    if native_half and dtype.itemsize == 2:
+    if dtype.itemsize == 2:
         compute = dtype
     return cast(first, compute), cast(second, compute), axis, dtype
 

@@ -67,14 +67,24 @@ def check_targets(
 
 def label_error(labels: Array, num_classes: int, ignore_index: int | None) -> LabelError:
     """Return the error that names the first label out of range, in the caller's own order."""
-    bad = (labels < 0) | (labels >= num_classes)
-    if ignore_index is not None:
-        bad = bad & (labels != ignore_index)
-    index = np.unravel_index(int(np.argmax(bad)), labels.shape)
+    index = np.unravel_index(_first_bad(labels, num_classes, ignore_index), labels.shape)
     place = f"[{', '.join(str(position) for position in index)}]" if index else ""
     classes = "1 class" if num_classes == 1 else f"{num_classes} classes"
     exception = "" if ignore_index is None else f" and is not ignore_index = {ignore_index}"
     return LabelError(f"targets{place} = {labels[index]} is out of range for {classes}{exception}")
+
+
+def _first_bad(labels: Array, num_classes: int, ignore_index: int | None) -> int:
+    """Return the number of the first label that is no class and is not ignored, in C order."""
+    block = 1 << 20  # at a time: there may be more than memory for a mask of all
+    for begin in range(0, labels.size, block):
+        some = labels.flat[begin : begin + block]
+        bad = (some < 0) | (some >= num_classes)
+        if ignore_index is not None:
+            bad &= some != ignore_index
+        if bad.any():
+            return begin + int(np.argmax(bad))
+    return 0
 
 
 def _to_labels(

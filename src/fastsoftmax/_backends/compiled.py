@@ -21,7 +21,6 @@ from . import plain
 
 __all__ = [
     "NAME",
-    "NATIVE_HALF",
     "PLAIN",
     "check_labels",
     "compilations",
@@ -37,7 +36,6 @@ __all__ = [
 ]
 
 NAME = "c"
-NATIVE_HALF = True
 PLAIN: Mapping[str, Callable[..., Any]] = {}  # the extension module has them already
 
 plain.provide(_c)

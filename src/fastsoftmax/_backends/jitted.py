@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, BoolArray, Float64Array
+from .halves import cross_entropy_on_halves, grad_hess_on_halves, on_halves
 from .numba_kernels.backward import LOG_SOFTMAX_BACKWARD, SOFTMAX_BACKWARD
 from .numba_kernels.compilation import KERNELS, Kernel
 from .numba_kernels.cross_entropy import CROSS_ENTROPY
@@ -26,7 +27,6 @@ from .numba_kernels.shards import PARTIAL_STATE, SHARD_EXPONENTIALS
 
 __all__ = [
     "NAME",
-    "NATIVE_HALF",
     "PLAIN",
     "check_labels",
     "compilations",
@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 NAME = "numba"
-NATIVE_HALF = False
 
 # Arrays of length 0 stand for those that are not there: None would be a type of its own, and the
 # kernels be compiled for every combination.
@@ -75,22 +74,27 @@ def compilations() -> Mapping[str, Callable[[], str | None]]:
     }
 
 
+@on_halves
 def softmax(x: Array, where: BoolArray | None, out: Array, num_threads: int) -> None:
     Plan(x, num_threads).run(SOFTMAX, x, _mask(where), out)
 
 
+@on_halves
 def log_softmax(x: Array, where: BoolArray | None, out: Array, num_threads: int) -> None:
     Plan(x, num_threads).run(LOG_SOFTMAX, x, _mask(where), out)
 
 
+@on_halves
 def logsumexp(x: Array, where: BoolArray | None, out: Array, num_threads: int) -> None:
     Plan(x, num_threads).run(LOGSUMEXP, x, _mask(where), out)
 
 
+@on_halves
 def softmax_backward(grad_output: Array, output: Array, out: Array, num_threads: int) -> None:
     Plan(grad_output, num_threads).run(SOFTMAX_BACKWARD, grad_output, output, out)
 
 
+@on_halves
 def log_softmax_backward(grad_output: Array, output: Array, out: Array, num_threads: int) -> None:
     Plan(grad_output, num_threads).run(LOG_SOFTMAX_BACKWARD, grad_output, output, out)
 
@@ -150,6 +154,7 @@ def check_labels(
     return summary
 
 
+@cross_entropy_on_halves
 def cross_entropy(
     logits: Array,
     labels: Array | None,
@@ -192,6 +197,7 @@ def cross_entropy(
     return loss if want_loss else 0.0
 
 
+@grad_hess_on_halves
 def grad_hess(
     logits: Array,
     labels: Array | None,
@@ -218,12 +224,14 @@ def grad_hess(
     )
 
 
+@on_halves
 def partial_state(x: Array, targets: Array | None, state: Float64Array, num_threads: int) -> None:
     """Write what rows that are a shard of the classes come to."""
     y = _NO_ROWS[x.itemsize] if targets is None else targets
     Plan(x, num_threads).run(PARTIAL_STATE, x, y, state)
 
 
+@on_halves
 def shard_exponentials(
     x: Array, targets: Array | None, rows: Float64Array, out: Array, num_threads: int
 ) -> None:

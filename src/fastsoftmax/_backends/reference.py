@@ -8,17 +8,17 @@ likeliest class is a sum and not a difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._sums import accurate_sum, two_sum
+from .._sums import RunningSum, accurate_sum, two_sum
 from .._typing import Array, Float64Array
+from .halves import Block, blocks_of, cross_entropy_on_halves, grad_hess_on_halves, on_halves
 
 __all__ = [
     "NAME",
-    "NATIVE_HALF",
     "PLAIN",
     "check_labels",
     "compilations",
@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 NAME = "numpy"
-NATIVE_HALF = False
 PLAIN: Mapping[str, Callable[..., Any]] = {}
 
 BLOCK = 1 << 16
@@ -52,45 +51,50 @@ def compilations() -> Mapping[str, Callable[[], str | None]]:
     return {}
 
 
+@on_halves
 def softmax(x: Array, where: Array | None, out: Array, num_threads: int) -> None:
     """Write the probabilities of each row."""
     with np.errstate(all="ignore"):
-        for block in _blocks(x.shape):
+        for block in blocks_of(x.shape, BLOCK):
             rows = _Rows.of(x, block, where)
             result = rows.exp / (1 + rows.rest)
             out[block] = result if where is None else np.where(where[block], result, 0)
 
 
+@on_halves
 def log_softmax(x: Array, where: Array | None, out: Array, num_threads: int) -> None:
     """Write the logarithms of the probabilities of each row."""
     with np.errstate(all="ignore"):
-        for block in _blocks(x.shape):
+        for block in blocks_of(x.shape, BLOCK):
             result = 0 - _Rows.of(x, block, where).surprisal()
             out[block] = result if where is None else np.where(where[block], result, -np.inf)
 
 
+@on_halves
 def logsumexp(x: Array, where: Array | None, out: Array, num_threads: int) -> None:
     """Write the logarithm of the sum of exponentials of each row."""
     with np.errstate(all="ignore"):
-        for block in _blocks(x.shape):
+        for block in blocks_of(x.shape, BLOCK):
             rows = _Rows.of(x, block, where)
             finite = np.isfinite(rows.peak)
             result = np.where(finite, rows.peak + np.log1p(rows.rest), rows.peak)
             out[block] = result[..., 0]
 
 
+@on_halves
 def softmax_backward(grad_output: Array, output: Array, out: Array, num_threads: int) -> None:
     """Write p (g - sum of g p) for each row."""
     with np.errstate(all="ignore"):
-        for block in _blocks(output.shape):
+        for block in blocks_of(output.shape, BLOCK):
             g, p = _widen(grad_output[block]), _widen(output[block])
             out[block] = p * (g - (g * p).sum(axis=-1, keepdims=True))
 
 
+@on_halves
 def log_softmax_backward(grad_output: Array, output: Array, out: Array, num_threads: int) -> None:
     """Write g - exp(output) (sum of g) for each row."""
     with np.errstate(all="ignore"):
-        for block in _blocks(output.shape):
+        for block in blocks_of(output.shape, BLOCK):
             g, log_p = _widen(grad_output[block]), _widen(output[block])
             out[block] = g - np.exp(log_p) * g.sum(axis=-1, keepdims=True)
 
@@ -117,6 +121,7 @@ def check_labels(
     return -1, counted, accurate_sum(weights)
 
 
+@cross_entropy_on_halves
 def cross_entropy(
     logits: Array,
     labels: Array | None,
@@ -134,9 +139,9 @@ def cross_entropy(
 ) -> float:
     """Write what is asked for of the losses and gradients; return the total loss over divisor."""
     wide = _WIDE[logits.dtype]
-    total, totals = _Total(np.zeros((), wide)), _Total(np.zeros(logits.shape[2], wide))
+    total, totals = RunningSum(np.zeros((), wide)), RunningSum(np.zeros(logits.shape[2], wide))
     with np.errstate(all="ignore"):
-        for block in _blocks(logits.shape):
+        for block in blocks_of(logits.shape, BLOCK):
             rows = _Rows.of(logits, block, None)
             targets = _targets(block, labels, probabilities, weight, label_smoothing, logits)
             scale = 1 if sample_weight is None else _widen(sample_weight[block], wide)[..., None]
@@ -159,6 +164,7 @@ def cross_entropy(
         return float(total.value() / divisor) if want_loss else 0.0
 
 
+@grad_hess_on_halves
 def grad_hess(
     logits: Array,
     labels: Array | None,
@@ -172,7 +178,7 @@ def grad_hess(
     """Write the gradient and the diagonal of the Hessian, or what stands for it."""
     num_classes = logits.shape[2]
     with np.errstate(all="ignore"):
-        for block in _blocks(logits.shape):
+        for block in blocks_of(logits.shape, BLOCK):
             rows = _Rows.of(logits, block, None)
             targets = _targets(block, labels, probabilities, None, 0.0, logits)
             curvature = targets.sum(axis=-1, keepdims=True) * rows.variance()
@@ -188,10 +194,11 @@ def grad_hess(
             hess[block] = curvature
 
 
+@on_halves
 def partial_state(x: Array, targets: Array | None, state: Array, num_threads: int) -> None:
     """Write what a shard of the classes comes to, with the targets if there are any."""
     with np.errstate(all="ignore"):
-        for block in _blocks(x.shape):
+        for block in blocks_of(x.shape, BLOCK):
             rows = _Rows.of(x, block, None)
             finite = np.isfinite(rows.peak)
             numbers = state[block]
@@ -216,12 +223,13 @@ def _split(numbers: Array, column: int, values: Array) -> None:
     numbers[..., column + 1 : column + 2] = np.where(np.isfinite(hi), values - hi, 0)
 
 
+@on_halves
 def shard_exponentials(
     x: Array, targets: Array | None, rows: Array, out: Array, num_threads: int
 ) -> None:
     """Write factor e^(x - M) - target y, `apart` where x is M, of each row's numbers."""
     with np.errstate(all="ignore"):
-        for block in _blocks(x.shape):
+        for block in blocks_of(x.shape, BLOCK):
             logits = _widen(x[block])
             numbers = _widen(rows[block], logits.dtype.type)
             maximum, hi, lo, target, apart = (numbers[..., i : i + 1] for i in range(5))
@@ -246,7 +254,7 @@ class _Rows(NamedTuple):
     rest: Array  # the sum of exp without the one at the top, which is 1
 
     @classmethod
-    def of(cls, x: Array, block: _Block, where: Array | None) -> _Rows:
+    def of(cls, x: Array, block: Block, where: Array | None) -> _Rows:
         logits = _widen(x[block])
         if where is not None:
             logits = np.where(where[block], logits, -np.inf)
@@ -304,7 +312,7 @@ def _gradient(rows: _Rows, targets: Array) -> Array:
 
 
 def _targets(
-    block: _Block,
+    block: Block,
     labels: Array | None,
     probabilities: Array | None,
     weight: Float64Array | None,
@@ -326,19 +334,6 @@ def _targets(
     if weight is not None:
         targets = targets * weight.astype(wide)
     return targets
-
-
-_Block = tuple[slice, slice]
-
-
-def _blocks(shape: tuple[int, ...]) -> Iterator[_Block]:
-    """Split the samples (A, B) such that a block holds few elements."""
-    outer, inner, num_classes = shape
-    step_inner = min(inner, max(1, BLOCK // num_classes))
-    step_outer = max(1, BLOCK // (inner * num_classes))
-    for i in range(0, outer, step_outer):
-        for j in range(0, inner, step_inner):
-            yield slice(i, i + step_outer), slice(j, j + step_inner)
 
 
 def _widen(array: Array, wide: type[np.floating[Any]] | None = None) -> Array:
@@ -367,20 +362,3 @@ def _sum_rows(values: Array) -> Array:
 
 def _clear(values: Array, ignored: Array | None) -> Array:
     return values if ignored is None else np.where(ignored, 0, values)
-
-
-class _Total:
-    """A sum of many terms, kept in twice the precision of its type."""
-
-    def __init__(self, zero: Array) -> None:
-        self._sum = zero
-        self._lost = np.zeros_like(zero)
-
-    def add(self, term: Array) -> None:
-        self._sum, lost = two_sum(self._sum, term)
-        self._lost = self._lost + np.where(np.isfinite(lost), lost, 0)
-
-    def value(self) -> Array:
-        finite = np.isfinite(self._sum)
-        result: Array = self._sum + np.where(finite, self._lost, 0)
-        return result

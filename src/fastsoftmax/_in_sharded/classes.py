@@ -6,7 +6,7 @@ from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 
-from .._arguments.arrays import check_logits
+from .._arguments.arrays import FLOAT32, cast, check_logits
 from .._arguments.layout import canonical
 from .._arguments.options import check_reduction, check_sample_weight
 from .._arguments.outputs import check_out, new_like, separate, separate_all, store
@@ -23,7 +23,6 @@ from .state import (
     TOP,
     State,
     check_state,
-    either,
     log_of_sum,
     weighted_distance,
 )
@@ -110,7 +109,7 @@ def partial_state(
     """
     kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
-    x, axis, _ = check_logits(logits, axis, kernels.NATIVE_HALF, "logits")
+    x, axis, _ = check_logits(logits, axis, "logits")
     x, given = check_shard_targets(
         x, axis, targets, first_class, num_classes, weight, ignore_index, label_smoothing
     )
@@ -145,14 +144,17 @@ def _add_labels(x: Array, targets: ShardTargets, columns: Float64Array) -> None:
     s = State.of(rows)
     logit = x[outer, inner, local[places]].astype(np.float64)
     is_top = (logit == s.maximum) & s.is_finite
-    mass = Pair(own, np.zeros_like(own))
-    distance = plus(s.distance, weighted_distance(mass, s.maximum, logit))
+    mass = Pair(own, np.zeros(own.shape))
+    distance = weighted_distance(mass, s.maximum, logit)
+    others = Pair(np.where(is_top, 0.0, own), mass.lo)
+    if targets.is_dense():
+        distance, others = plus(s.distance, distance), plus(s.mass, others)
     # At -inf nothing is known of how far the maximum is but that it is infinitely far.
     lowest = s.maximum == -np.inf
     rows[:, DISTANCE] = np.where(lowest, np.inf, distance.hi)
     rows[:, DISTANCE + 1] = np.where(lowest, 0.0, distance.lo)
     rows[:, TOP] += np.where(is_top, own, 0.0)
-    rows[:, MASS], rows[:, MASS + 1] = either(is_top, s.mass, plus(s.mass, mass))
+    rows[:, MASS], rows[:, MASS + 1] = others
     columns[places] = rows
 
 
@@ -201,7 +203,7 @@ def softmax(
     """
     kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
-    x, axis, dtype = check_logits(logits, axis, kernels.NATIVE_HALF, "logits")
+    x, axis, dtype = check_logits(logits, axis, "logits")
     whole = check_state(state, x.shape[:axis] + x.shape[axis + 1 :])
     out = check_out(out, x.shape, dtype)
     if out is not None:
@@ -212,9 +214,8 @@ def softmax(
             axis, (x, np.moveaxis(whole, -1, axis), work), 1
         )
         with np.errstate(all="ignore"):
-            s = State.of(columns)
-            one = Pair(np.ones(s.maximum.shape), np.zeros(s.maximum.shape))
-            numbers = row_numbers(s, one)
+            one = Pair(np.ones(()), np.zeros(()))
+            numbers = row_numbers(State.of(columns), one, x.dtype == np.float64)
         kernels.shard_exponentials(rows, None, numbers, results, threads)
         for place, temporary in pending:
             np.copyto(place, temporary)
@@ -257,7 +258,9 @@ def log_softmax(
     """
     resolve_backend(backend)
     resolve_num_threads(num_threads)
-    x, axis, dtype = check_logits(logits, axis, False, "logits")
+    x, axis, dtype = check_logits(logits, axis, "logits")
+    if dtype.itemsize == 2:
+        x = cast(x, FLOAT32)
     whole = check_state(state, x.shape[:axis] + x.shape[axis + 1 :])
     out = check_out(out, x.shape, dtype)
     if out is not None:
@@ -342,7 +345,7 @@ def cross_entropy_grad(
     threads = resolve_num_threads(num_threads)
     check_reduction(reduction, False)
     over = check_divisor(divisor)
-    x, axis, dtype = check_logits(logits, axis, kernels.NATIVE_HALF, "logits")
+    x, axis, dtype = check_logits(logits, axis, "logits")
     samples = x.shape[:axis] + x.shape[axis + 1 :]
     x, given = check_shard_targets(
         x, axis, targets, first_class, num_classes, weight, ignore_index, label_smoothing

@@ -212,7 +212,7 @@ def _sums(
     """Return the sums and, if there is a divisor, the gradient over it."""
     kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
-    x, axis, dtype = check_logits(logits, axis, kernels.NATIVE_HALF, "logits")
+    x, axis, dtype = check_logits(logits, axis, "logits")
     shape, samples, k = x.shape, x.shape[:axis] + x.shape[axis + 1 :], x.shape[axis]
     ignore = None if ignore_index is None else check_ignore_index(ignore_index)
     labels, probabilities, ignore = check_targets(targets, shape, samples, k, ignore)

@@ -15,7 +15,8 @@ from .memory import keep, load_lanes, store
 from .pack import close_job, close_output, finish, open_output, open_view
 from .pool import with_helpers
 from .real import power_factor
-from .rows import cut_scratch, factors_of, scratch_bytes, times_factor, wide_factors
+from .rows import factors_of, times_factor, wide_factors
+from .scratch import cut_scratch, scratch_bytes
 from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import Sum, acc_add, acc_add_product, sum_times
 from .walk import most_slots, next_block, slot_scratch

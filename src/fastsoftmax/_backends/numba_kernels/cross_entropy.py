@@ -22,7 +22,7 @@ from .memory import data, keep, offset
 from .numba_api import types
 from .pack import close_job, close_output, open_output, open_view, store_results
 from .pool import with_helpers
-from .rows import cut_scratch, scratch_bytes
+from .scratch import cut_scratch, scratch_bytes
 from .staging import Int, staged
 from .targets import prepare_targets
 from .walk import most_slots, next_block, slot_scratch

@@ -34,6 +34,7 @@ from .words import (
     splat,
     splat_bool,
     splat_index,
+    splat_number,
     to_float64,
 )
 
@@ -70,7 +71,7 @@ def add_exponential(total: Any, x: Any) -> GridSum:
 def add_vector(c: Any, vector: Int, lanes: Int, special: Bool, keep: bool, total: Any) -> GridSum:
     offset = vector * lanes_of(c.x)
     x = load_lanes(c.x, offset, lanes, -np.inf)
-    is_skipped = (c.skip == splat_index(x, vector)) & splat_bool(x, special)
+    is_skipped = (c.skip == splat_number(x, vector)) & splat_bool(x, special)
     e = shifted_exp(select(is_skipped, -np.inf, x), c.shift)
     if keep:
         store_lanes(c.e, offset, lanes, e.e)
@@ -217,7 +218,7 @@ def skip_lanes(b: Any, like: Pointer, at: Wide) -> Wide:
     """In each lane the number of the vector at which it is passed over, for each row's class."""
     lanes, first = lanes_of(like), first_lane(at)
     is_its_lane = iota(like) == splat_index(like, first % lanes)
-    along = select(is_its_lane, splat_index(like, first // lanes), -1)
+    along = select(is_its_lane, splat_number(like, first // lanes), -1)
     return select(b.across, index_from(like, at), along)
 
 

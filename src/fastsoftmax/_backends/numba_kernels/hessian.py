@@ -15,16 +15,15 @@ from .numba_api import types
 from .pack import close_job, close_output, finish, open_output, open_view
 from .pool import with_helpers
 from .rows import (
-    cut_scratch,
     factors_of,
     part_of,
     put,
-    scratch_bytes,
     share_of,
     sum_of_all,
     times_factor,
     wide_factors,
 )
+from .scratch import cut_scratch, scratch_bytes
 from .staging import Int, Number, Pointer, Wide, staged
 from .sums import Sum, sum_value
 from .targets import is_dense, prepare_targets

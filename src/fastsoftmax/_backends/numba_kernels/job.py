@@ -42,7 +42,9 @@ __all__ = [
 ]
 
 STREAMED = 1 << 22
-"""Elements of an output that is written past the caches."""
+"""Elements of an output that is written past the caches..."""
+FITS_NEAR = 1 << 24
+"""...unless no cache would hold a row of what is on its way there."""
 MOST_ACROSS = 1 << 30
 """Classes that lanes of 32 bits can count."""
 
@@ -149,6 +151,7 @@ def no_view(s: Any) -> View:
 def streams_to(shape: Any, view: Any, masked: Bool) -> Bool:
     """Whether an output is written past the caches: large ones, if they are in memory yet."""
     large = shape.outer * shape.inner * shape.classes >= STREAMED
+    large = large & (shape.classes <= FITS_NEAR)
 
     def is_there() -> Bool:
         middle = shape.outer // 2 * view.outer + shape.inner // 2 * view.inner

@@ -24,7 +24,8 @@ from .memory import (
     write_shared,
 )
 from .real import lanes_of, room
-from .rows import WAITING, row_pitch, take_powers
+from .rows import take_powers
+from .scratch import WAITING, row_pitch
 from .staging import Int, Number, Pointer, Wide, staged
 from .sums import (
     Accumulator,

@@ -24,16 +24,15 @@ from .numba_api import types
 from .pack import close_job, close_output, finish, open_output, open_view, store_results
 from .pool import with_helpers
 from .rows import (
-    cut_scratch,
     factors_of,
     find_peaks,
     log_of_rest,
     scale_rows,
-    scratch_bytes,
     share_of,
     sum_rest,
     whole_of,
 )
+from .scratch import cut_scratch, scratch_bytes
 from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import Sum
 from .walk import most_slots, next_block, slot_scratch

@@ -7,23 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import Partial, row_argmaxima, row_maxima, row_values, take_two, transform
+from .block import row_argmaxima, row_maxima, row_values, take_two, transform
 from .compilation import jitted
 from .exponential import find_shifts, shifted_exp
 from .exponential_sums import sum_exponentials_but
-from .job import TargetJob
 from .memory import (
-    aligned,
-    as_float64,
-    as_int64,
-    as_like,
-    data,
     load_as_many,
     load_lanes,
-    offset_bytes,
     store,
 )
-from .pack import STAGING, finish
+from .pack import finish
 from .real import (
     exponent_bias,
     headroom,
@@ -31,7 +24,6 @@ from .real import (
     largest_exponent,
     largest_real,
     product_scale,
-    real_bytes,
     room,
     smallest_exponent,
     unscaled_factor,
@@ -48,7 +40,6 @@ from .sums import (
     sum_value,
     sum_zero,
 )
-from .walk import most_slots
 from .words import (
     absolute,
     any_lane,
@@ -60,12 +51,9 @@ from .words import (
 )
 
 __all__ = [
-    "WAITING",
     "Factors",
     "Peaks",
-    "Scratch",
     "WideFactors",
-    "cut_scratch",
     "exponentials_of",
     "factors_of",
     "find_peaks",
@@ -73,9 +61,7 @@ __all__ = [
     "part_of",
     "pick",
     "put",
-    "row_pitch",
     "scale_rows",
-    "scratch_bytes",
     "share_of",
     "sum_of_all",
     "sum_rest",
@@ -84,152 +70,6 @@ __all__ = [
     "whole_of",
     "wide_factors",
 ]
-
-
-# --- scratch memory --------------------------------------------------------------------------
-
-
-class Scratch(NamedTuple):
-    """A thread's scratch memory, cut up."""
-
-    partial: Any
-    # A block's logits, exponentials and targets, where they do not lie in the caller's arrays.
-    x: Pointer
-    e: Pointer
-    y: Pointer
-    target_row: Pointer  # one row of effective targets, for labels with smoothing
-    class_weight: Pointer  # the class weights as `real`
-    mean_hi: Pointer  # of a chunk's mean gradient, the sums in each lane
-    mean_lo: Pointer
-    own_hi: Pointer  # and those of all lanes
-    own_lo: Pointer
-    # Of rows that wait to be added to the mean gradient: the class treated apart, its gradient and
-    # what their exponentials are to be multiplied by.
-    waiting_at: Pointer
-    waiting_apart: Pointer
-    waiting_hi: Pointer
-    waiting_lo: Pointer
-    # Row values that are read or written one by one: of the targets...
-    kind: Pointer
-    label: Pointer
-    label_weight: Pointer  # w_t t_t of a label
-    sample_weight: Pointer  # 0 where ignored
-    # ... and of whatever is at hand.
-    places: Pointer
-    doubles: Pointer
-    doubles2: Pointer
-    reals: Pointer
-    staging: Pointer  # what is put together before it is streamed
-
-
-LINE = 64
-SLOT = 128
-"""Bytes of row values: LANES float64 of the float32 kernels, which have most."""
-SLOTS = 12
-PARTIAL_BYTES = 2048
-"""LANES vectors of LANES float64: those of the float32 kernels again."""
-WAITING = 4
-"""Rows along the lanes wait to be added to the mean gradient, their exponentials side by side."""
-
-
-def in_lines(size: Any) -> Any:
-    return (size + LINE - 1) // LINE * LINE
-
-
-@staged
-def row_pitch(like: Any, classes: Int) -> Int:
-    lanes = lanes_of(like)
-    return (classes + lanes - 1) // lanes * lanes
-
-
-class Lengths(NamedTuple):
-    """Bytes."""
-
-    values: Any  # of a block
-    exponentials: Any  # of a block, or of the rows that wait
-    row: Any
-    sums: Any  # a class in float64
-    lane_sums: Any  # the same in each lane
-
-
-def shares_scratch(job: Any) -> Bool:
-    """Whether the exponentials take their logits' place.
-
-    Across the lanes nobody asks for these any more, but for a Hessian's.
-    """
-    return job.across & ~job.hess.exists if isinstance(job, TargetJob) else job.across
-
-
-def scratch_lengths(job: Any) -> Lengths:
-    like, classes = job.input.data, job.shape.classes
-    want_sums = job.want_mean_grad if isinstance(job, TargetJob) else job.across.like(False)
-    size, lanes = real_bytes(like), lanes_of(like)
-    across = classes * lanes * most_slots(job)
-    values = in_lines(select(job.across, across, classes) * size)
-    waiting = WAITING * row_pitch(like, classes) * size
-    sums = in_lines(select(want_sums, classes * 8, 0))
-    return Lengths(
-        values,
-        select(shares_scratch(job), 0, select(want_sums & ~job.across, waiting, values)),
-        in_lines(classes * size),
-        sums,
-        select(job.across, sums * lanes, 0),
-    )
-
-
-@staged
-def scratch_bytes(job: Any) -> Int:
-    n = scratch_lengths(job)
-    fixed = LINE + SLOTS * SLOT + 2 * PARTIAL_BYTES + STAGING
-    return 2 * n.values + n.exponentials + 2 * (n.row + n.sums + n.lane_sums) + fixed
-
-
-@staged
-def cut_scratch(job: Any, memory: Any) -> Scratch:
-    n = scratch_lengths(job)
-    like, place = job.input.data, aligned(data(memory))
-
-    def cut(count: int, length: Any) -> list[Pointer]:
-        nonlocal place
-        starts = [offset_bytes(place, length * i) for i in range(count + 1)]
-        place = starts.pop()
-        return starts
-
-    slots = cut(SLOTS, n.values.like(SLOT))
-    kind, label, places, waiting_at = map(as_int64, slots[:4])
-    label_weight, sample_weight, doubles, doubles2 = map(as_float64, slots[4:8])
-    waiting_apart, waiting_hi, waiting_lo = map(as_float64, slots[8:11])
-    hi, lo = cut(2, n.values.like(PARTIAL_BYTES))
-    (staging,) = cut(1, n.values.like(STAGING))
-    values = cut(2, n.values) + cut(1, n.exponentials) + cut(2, n.row)
-    x, y, e, target_row, class_weight = (as_like(p, like) for p in values)
-    own_hi, own_lo, mean_hi, mean_lo = map(as_float64, cut(2, n.sums) + cut(2, n.lane_sums))
-    return Scratch(
-        # Sums of either kind are not on their way at the same time.
-        partial=Partial(as_float64(hi), as_float64(lo), as_like(hi, like), as_like(lo, like)),
-        x=x,
-        e=select(shares_scratch(job), x, e),
-        y=y,
-        target_row=target_row,
-        class_weight=class_weight,
-        mean_hi=mean_hi,
-        mean_lo=mean_lo,
-        own_hi=own_hi,
-        own_lo=own_lo,
-        waiting_at=waiting_at,
-        waiting_apart=waiting_apart,
-        waiting_hi=waiting_hi,
-        waiting_lo=waiting_lo,
-        kind=kind,
-        label=label,
-        label_weight=label_weight,
-        sample_weight=sample_weight,
-        places=places,
-        doubles=doubles,
-        doubles2=doubles2,
-        reals=as_like(slots[11], like),
-        staging=as_like(staging, like),
-    )
 
 
 # --- exponentials ----------------------------------------------------------------------------

@@ -44,6 +44,8 @@ LONGEST_ACROSS = 192
 """At most, classes side by side."""
 COLUMNS = 128
 """Chunks are whole groups of blocks, where samples lie side by side."""
+COUNTABLE = 1 << 55
+"""Classes whose scratch memory can be counted in bytes, if not be had."""
 MEAN_PITCH = 16
 """A mean gradient's sums in memory are whole vectors."""
 
@@ -80,6 +82,8 @@ class Plan:
 
     def __init__(self, x: Array, num_threads: int, want_mean_grad: bool = False) -> None:
         outer, inner, self.classes = x.shape
+        if self.classes > COUNTABLE:
+            raise MemoryError(f"no memory for rows of {self.classes} classes")
         self.itemsize = x.itemsize
         samples = outer * inner
         self.chunk = chunk_length(samples, self.classes, x.strides[2], want_mean_grad)

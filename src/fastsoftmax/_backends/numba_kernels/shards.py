@@ -22,18 +22,17 @@ from .pack import close_job, close_output, finish, open_output, open_view
 from .pool import with_helpers
 from .probabilities import all_finite, with_nans
 from .rows import (
-    cut_scratch,
     exponentials_of,
     factors_of,
     find_peaks,
     pick,
-    scratch_bytes,
     share_of,
     sum_rest,
     times_factor,
     whole_of,
     wide_factors,
 )
+from .scratch import cut_scratch, scratch_bytes
 from .staging import Int, Pointer, Wide, staged
 from .sums import Sum, sum_plus, sum_quotient
 from .walk import most_slots, next_block, slot_scratch

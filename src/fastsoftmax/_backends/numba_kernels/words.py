@@ -62,6 +62,7 @@ __all__ = [
     "splat",
     "splat_bool",
     "splat_index",
+    "splat_number",
     "to_bits",
     "to_float64",
     "to_real",
@@ -197,6 +198,11 @@ def splat_index(like: Any, number: Int) -> Wide:
     if not isinstance(number, Value):
         return like.new(None, line).like(number)
     return _spread(line, number.to(line.element))
+
+
+def splat_number(like: Any, number: Int) -> Wide:
+    """A number of any size as lanes hold it: its low bits, which never are -1."""
+    return splat_index(like, number & ((1 << (bits_of(like) - 1)) - 1))
 
 
 def splat_bool(like: Any, condition: Bool) -> Wide:

@@ -1,0 +1,1 @@
+"""What larger arrays, and more processes, take."""
