@@ -65,11 +65,12 @@ static ALWAYS_INLINE void partial_state_blocks(const struct fsm_job *job, struct
         struct dense_sums d;
         b.x = open_view(job, &job->input, &b, s.x, 0, 0);
         find_peaks(&b, &peaks);
+        sum_rest(&b, &peaks, 0);
         if (has_targets) {
             b.y = open_view(job, &job->other, &b, s.y, 0, 0);
-            sum_dense(job, &b, &peaks, &d);
+            const struct block copy = copy_of(&b);
+            sum_dense(job, &copy, &peaks, &d);
         }
-        sum_rest(&b, &peaks, 0);
         for (size_t i = 0; i < b.rows; i++) {
             put_row(job, &b, &peaks, i);
             if (has_targets) put_targets(job, &b, &peaks, &d, i);

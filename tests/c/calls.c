@@ -5,6 +5,7 @@
 
 #include "layouts.h"
 #include "run.h"
+#include "shards.h"
 
 /* The arrays of one call; those that its task does not have are left empty. */
 struct arrays {
@@ -60,7 +61,8 @@ static int place_numbers(const struct problem *p, const struct call *call, size_
 static int place_outputs(const struct problem *p, const struct task *task, const struct call *call,
                          struct arrays *a) {
     const size_t outer = outer_of(call), inner = call->rows / outer, shift = call->shift / 2;
-    const int parts = call->in_place ? task->parts & ~OUT : task->parts;
+    int parts = call->in_place ? task->parts & ~OUT : task->parts;
+    if (task->operation == FSM_OPERATION_partial_state) parts &= ~LOSSES; /* they follow from the state */
     for (int part = PART_OUT; part <= PART_LOSSES; part++) {
         const size_t classes = part == PART_LOSSES ? 1 : p->classes;
         if (parts & 1 << part &&
@@ -129,7 +131,10 @@ int make_call(const struct problem *problem, const struct task *task, const stru
     if (status == 0) {
         struct fsm_job job = job_of(problem, task, call, &arrays);
         double *loss = results->part[PART_LOSS], *mean_grad = results->part[PART_MEAN_GRAD];
-        status = fsm_run(&job, task->operation, call->threads, loss, mean_grad);
+        if (is_of_shards(task))
+            status = run_shard(&job, task, call->threads, problem->format, results);
+        else
+            status = fsm_run(&job, task->operation, call->threads, loss, mean_grad);
     }
     if (status == 0) status = collect(problem, call, &arrays, results);
     free_arrays(&arrays);

@@ -41,7 +41,9 @@ static size_t part_length(const struct subject *s, enum part part) {
    by one where a unit is that of the maximum, which a logsumexp can be twice. */
 static double bound_of(const struct subject *s, enum part part) {
     const double bound = part_bound(s->task, part);
-    const double rounding = s->task->operation == FSM_OPERATION_logsumexp ? 1 : 0.5;
+    const int is_logsumexp = s->task->operation == FSM_OPERATION_logsumexp ||
+                             (s->task->operation == FSM_OPERATION_partial_state && s->task->targets == NO_TARGETS);
+    const double rounding = is_logsumexp ? 1 : 0.5;
     return s->problem->format->native ? bound : rounding + ldexp(bound, s->problem->format->digits - 24);
 }
 

@@ -230,10 +230,20 @@ static void answer_means(const struct reference *r, const struct task *task, exa
     }
 }
 
+/* A shard that has all classes has the answers of the operation on all of them. */
+static enum fsm_operation whole_operation(const struct task *task) {
+    const int has_targets = task->targets != NO_TARGETS;
+    if (task->operation == FSM_OPERATION_partial_state)
+        return has_targets ? FSM_OPERATION_cross_entropy : FSM_OPERATION_logsumexp;
+    if (task->operation == FSM_OPERATION_shard_exponentials)
+        return has_targets ? FSM_OPERATION_cross_entropy : FSM_OPERATION_softmax;
+    return task->operation;
+}
+
 static void answer_row(const struct reference *r, const struct task *task, size_t i, exact divisor,
                        struct answer *a) {
     struct value *out = a->part[PART_OUT] ? a->part[PART_OUT] + i * r->problem->classes : NULL;
-    switch (task->operation) {
+    switch (whole_operation(task)) {
     case FSM_OPERATION_softmax: answer_softmax(r, i, out); break;
     case FSM_OPERATION_log_softmax: answer_log_softmax(r, i, out); break;
     case FSM_OPERATION_logsumexp: a->part[PART_LOSSES][i] = answer_logsumexp(r, i); break;

@@ -19,6 +19,10 @@ const struct task tasks[TASKS] = {
     {"grad_hess, xgboost", OPERATION(grad_hess), LABELS, OUT | HESS, 0, FSM_HESSIAN_XGBOOST},
     {"grad_hess, lightgbm", OPERATION(grad_hess), LABELS, OUT | HESS, 0, FSM_HESSIAN_LIGHTGBM},
     {"grad_hess, soft", OPERATION(grad_hess), SOFT, OUT | HESS, 0, FSM_HESSIAN_EXACT},
+    {"shard's logsumexp", OPERATION(partial_state), NO_TARGETS, LOSSES, 0, 0},
+    {"shard's loss, soft", OPERATION(partial_state), SOFT, LOSSES, 0, 0},
+    {"shard's softmax", OPERATION(shard_exponentials), NO_TARGETS, OUT, 0, 0},
+    {"shard's gradient, soft", OPERATION(shard_exponentials), SOFT, OUT, 0, 0},
 };
 
 const char *part_name(enum part part) {
@@ -27,6 +31,8 @@ const char *part_name(enum part part) {
 }
 
 double part_bound(const struct task *task, enum part part) {
+    const int is_softmax = task->operation == FSM_OPERATION_softmax ||
+                           (task->operation == FSM_OPERATION_shard_exponentials && task->targets == NO_TARGETS);
     (void)part;
-    return task->operation == FSM_OPERATION_softmax ? 2 : 4;
+    return is_softmax ? 2 : 4;
 }
