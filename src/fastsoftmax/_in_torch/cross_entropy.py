@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
+from torch.compiler import is_dynamo_compiling
 from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
+from .._backends import plain
+from .._control import SETTINGS
 from . import operators
 from .derivatives import class_axis, divisor, spread, target_gradient
 from .evaluation import Options, evaluate, evaluate_with_gradient, gradient, scaled_gradient
 from .transforms import Gradient, Loss
-from .ways import Way, belongs_to_torch, way_for
+from .ways import WATCHERS, Way, belongs_to_torch, way_for
 
 __all__ = ["cross_entropy"]
 
 _SHORT = (torch.float16, torch.bfloat16)
+_options = functools.lru_cache(Options)
 
 
 def cross_entropy(
@@ -96,6 +102,11 @@ def cross_entropy(
     >>> print(*(f"{entry:.4e}" for entry in logits.grad[0]))   # torch's own: 0 for the first
     -6.1835e-09 2.0612e-09 2.0612e-09 2.0612e-09
     """
+    loss: torch.Tensor | None
+    if weight is None and size_average is None and reduce is None and not is_dynamo_compiling():
+        loss = _plain(input, target, ignore_index, reduction, label_smoothing)
+        if loss is not None:
+            return loss
     if has_torch_function_variadic(input, target, weight):
         return _overridden(
             input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing
@@ -122,16 +133,38 @@ def cross_entropy(
     input, target = _in_one_dtype(input, target)
     wants_grad = torch.is_grad_enabled() and (input.requires_grad or target.requires_grad)
     way = way_for(input, target)
-    loss: torch.Tensor
     if way is Way.OPERATOR:
         loss = operators.loss(input, target, weight, options, wants_grad)
     elif way is Way.TRANSFORM:
         loss = Loss.apply(input, target, weight, options)
     elif wants_grad:
-        loss = _apply(input, target, weight, options)
+        loss = _apply(input, target, weight, options, None)
     else:
         loss = evaluate(input, target, weight, options)
     return loss
+
+
+def _plain(
+    x: Any, target: Any, ignore_index: int, reduction: str, label_smoothing: float
+) -> torch.Tensor | None:
+    """Return the loss where all is as plain as it mostly is, in which case it is not far to go.
+
+    Where no label is negative there is nothing to ignore; else this is not a plain call.
+    """
+    if type(x) is not torch.Tensor or ignore_index >= 0 or forward_ad._current_level >= 0:
+        return None
+    if not (x.requires_grad and torch.is_grad_enabled()):
+        return plain.exchanged_cross_entropy(
+            x, target, -1, None, None, None, label_smoothing, reduction, None, None, None,
+            SETTINGS, WATCHERS,
+        )  # fmt: skip
+    made = plain.exchanged_cross_entropy_value_and_grad(
+        x, target, -1, None, None, None, label_smoothing, reduction, None, None, None,
+        SETTINGS, WATCHERS,
+    )  # fmt: skip
+    if made is None:
+        return None
+    return _apply_plain(x, [target, _options(ignore_index, reduction, label_smoothing), made])
 
 
 def _in_one_dtype(input: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -173,12 +206,15 @@ class _CrossEntropy(torch.autograd.Function):
         target: torch.Tensor,
         weight: torch.Tensor | None,
         options: Options,
+        made: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> torch.Tensor:
         ctx.save_for_backward(x, target, weight)
         ctx.options = options
-        if not ctx.needs_input_grad[0]:
-            return evaluate(x, target, weight, options)
-        loss, ctx.grad = evaluate_with_gradient(x, target, weight, options)
+        if made is None:
+            if not ctx.needs_input_grad[0]:
+                return evaluate(x, target, weight, options)
+            made = evaluate_with_gradient(x, target, weight, options)
+        loss, ctx.grad = made
         return loss
 
     @staticmethod
@@ -193,11 +229,34 @@ class _CrossEntropy(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             x, target, weight = ctx.saved_tensors
             by_target = target_gradient(grad_output, x, target, weight, ctx.options)
-        return by_logits, by_target, None, None
+        return by_logits, by_target, None, None, None
+
+
+class _PlainCrossEntropy(torch.autograd.Function):
+    """The same for labels, with loss and gradient made before."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, rest: list[Any]) -> torch.Tensor:
+        target, ctx.options, (loss, ctx.grad) = rest
+        ctx.save_for_backward(x, target, None)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        grad, ctx.grad = ctx.grad, None
+        if torch.is_grad_enabled():
+            return _differentiable(ctx, grad, grad_output), None
+        if grad is not None and grad_output.item() == 1.0:
+            return grad, None
+        return _first_order(ctx, grad, grad_output), None
 
 
 # Past what Function.apply does for torch.func, which does not come this way.
 _apply: Any = super(torch.autograd.Function, _CrossEntropy).apply
+_apply_plain: Any = super(torch.autograd.Function, _PlainCrossEntropy).apply
+
+# What the engine calls: it would look up and call the very same.
+_PlainCrossEntropy._backward_cls.apply = _PlainCrossEntropy.backward
 
 
 def _first_order(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,15 @@ import warnings
 import torch
 from torch.autograd import forward_ad
 
-__all__ = ["Way", "belongs_to_torch", "way_for"]
+__all__ = ["WATCHERS", "Way", "belongs_to_torch", "way_for"]
+
+WATCHERS = (
+    torch._C._len_torch_function_stack,
+    torch._C._len_torch_dispatch_stack,
+    torch._C._are_functorch_transforms_active,
+    torch._C._get_tracing_state,
+)
+"""Each returns what is false as long as nobody is to know of what is done to plain tensors."""
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _told: list[bool] = []
