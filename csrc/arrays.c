@@ -5,6 +5,7 @@
 #include "pages.h"
 
 enum {
+    MOST_DIMS = 8,            /* of another library's array */
     ALIGNMENT = 64,           /* bytes, of new elements */
     HUGE_PAGES_FROM = 1 << 22 /* bytes: from here on NumPy asks for them too */
 };
@@ -55,20 +56,17 @@ static int type_of(struct dlpack_dtype dtype) {
     return -1;
 }
 
-/* Copies the shape, and returns whether the elements are in C order. */
+/* Returns whether the elements are in C order. */
 static int take_shape(const struct dlpack_tensor *tensor, struct fsm_array *array) {
-    if (tensor->ndim < 0 || tensor->ndim > FSM_EXCHANGED_DIMS) return 0;
+    if (sizeof(npy_intp) != sizeof(int64_t) || tensor->ndim < 0 || tensor->ndim > MOST_DIMS) return 0;
     array->ndim = tensor->ndim;
-    array->shape = array->exchanged_shape;
+    array->shape = (const npy_intp *)tensor->shape;
     array->size = 1;
-    int in_order = 1;
     for (int i = tensor->ndim - 1; i >= 0; i--) {
-        const npy_intp length = (npy_intp)tensor->shape[i];
-        if (tensor->strides != NULL && length > 1 && tensor->strides[i] != array->size) in_order = 0;
-        array->exchanged_shape[i] = length;
-        array->size *= length;
+        if (tensor->strides != NULL && tensor->shape[i] > 1 && tensor->strides[i] != array->size) return 0;
+        array->size *= array->shape[i];
     }
-    return in_order;
+    return 1;
 }
 
 static int take_tensor(const struct dlpack_tensor *tensor, struct fsm_array *array) {
@@ -112,7 +110,7 @@ void fsm_leave_array(struct fsm_array *array) {
 /* A tensor of ours, with its lengths and steps and, further on in the same piece of memory, its elements. */
 struct own_tensor {
     struct dlpack_managed managed; /* first: the two have the same address */
-    int64_t shape[FSM_EXCHANGED_DIMS], strides[FSM_EXCHANGED_DIMS];
+    int64_t shape[MOST_DIMS], strides[MOST_DIMS];
 };
 
 static void free_tensor(struct dlpack_managed *managed) { free(managed); }

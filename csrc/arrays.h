@@ -8,8 +8,6 @@
 
 #include "dlpack.h"
 
-enum { FSM_EXCHANGED_DIMS = 8 }; /* at most, of another library's array */
-
 /* Elements in C order, aligned and in native byte order. */
 struct fsm_array {
     char *data;
@@ -19,7 +17,6 @@ struct fsm_array {
     ptrdiff_t itemsize;
     const struct dlpack_table *library; /* NULL for NumPy */
     struct dlpack_managed *managed;
-    npy_intp exchanged_shape[FSM_EXCHANGED_DIMS];
 };
 
 /* What has to be done once, before anything else here. 0, or -1 with an error raised. */

@@ -46,17 +46,13 @@ struct dlpack_managed {
     struct dlpack_tensor tensor;
 };
 
-typedef void dlpack_set_error(void *context, const char *kind, const char *message);
-
-/* Each returns 0, or -1 with an error raised: the first by what it is given for that, the others in Python. */
+/* The functions return 0, or -1 with an error raised in Python. What the library has beyond them is not needed. */
 struct dlpack_table {
     struct dlpack_version version;
     struct dlpack_table *older;
-    int (*allocate)(struct dlpack_tensor *like, struct dlpack_managed **made, void *context, dlpack_set_error *raise);
+    void (*allocate)(void); /* not needed either; of another type */
     int (*export_object)(void *object, struct dlpack_managed **exported);
     int (*to_object)(struct dlpack_managed *taken, void **object);
-    int (*borrow)(void *object, struct dlpack_tensor *borrowed); /* may be NULL */
-    int (*current_stream)(int32_t device_type, int32_t device_number, void **stream);
 };
 
 #endif

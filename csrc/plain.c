@@ -15,6 +15,7 @@ struct plain {
     struct fsm_job job;
     size_t threads;
     struct fsm_array first, second;
+    int is_mean;    /* the loss is, of those of the samples */
     int in_library; /* results are arrays of the library that the first is from */
 };
 
@@ -218,12 +219,25 @@ FSM_PLAIN_FUNCTION(log_softmax_backward) {
     return backward(args, count, FSM_OPERATION_log_softmax_backward);
 }
 
-/* No weights, nothing ignored, no smoothing, the mean. */
-static int options_are_plain(PyObject *const *options) {
+static int take_ignore_index(struct fsm_job *job, PyObject *ignore_index) {
+    int overflow = 0;
+    if (ignore_index == Py_None) return 1;
+    if (!PyLong_CheckExact(ignore_index)) return 0;
+    job->ignore_index = PyLong_AsLongLongAndOverflow(ignore_index, &overflow);
+    job->has_ignore_index = 1;
+    return !overflow;
+}
+
+/* Any options but weights, and but the losses one by one. */
+static int take_options(struct plain *call, PyObject *const *options) {
     PyObject *smoothing = options[3], *reduction = options[4];
-    return options[0] == Py_None && options[1] == Py_None && options[2] == Py_None && PyFloat_CheckExact(smoothing) &&
-           PyFloat_AS_DOUBLE(smoothing) == 0 && PyUnicode_CheckExact(reduction) &&
-           PyUnicode_CompareWithASCIIString(reduction, "mean") == 0;
+    if (options[0] != Py_None || options[1] != Py_None || !take_ignore_index(&call->job, options[2]) ||
+        !PyFloat_CheckExact(smoothing) || !PyUnicode_CheckExact(reduction))
+        return 0;
+    call->job.label_smoothing = PyFloat_AS_DOUBLE(smoothing);
+    call->is_mean = PyUnicode_CompareWithASCIIString(reduction, "mean") == 0;
+    return call->job.label_smoothing >= 0 && call->job.label_smoothing <= 1 &&
+           (call->is_mean || PyUnicode_CompareWithASCIIString(reduction, "sum") == 0);
 }
 
 /* Runs the job with the mean gradient going to an array of its dtype. */
@@ -275,15 +289,15 @@ enum gradient { NO_GRAD, GRAD, MEAN_GRAD };
 
 static int take_cross_entropy(struct plain *call, PyObject *const *args, enum gradient gradient) {
     PyObject *out = args[8];
-    if (!options_are_plain(args + 3) || !take_first(call, args[0], args[2]) || !take_labels(call, args[1])) return 0;
+    if (!take_options(call, args + 3) || !take_first(call, args[0], args[2]) || !take_labels(call, args[1])) return 0;
     const int ndim = gradient == MEAN_GRAD ? 1 : call->first.ndim;
     if (!is_plain_out(call, out, ndim, call->first.shape + call->first.ndim - ndim) ||
         !is_apart(out, &call->first, gradient == GRAD) || !is_apart(out, &call->second, 0) ||
         !is_ours(args[9], args[10], args[11], &call->threads) || (call->in_library && call->first.library == NULL))
         return 0;
-    call->job.label_smoothing = PyFloat_AS_DOUBLE(args[6]);
-    call->job.divisor = (double)call->job.inner;
-    return fsm_call_check_labels(&call->job).first_bad < 0;
+    const struct fsm_label_summary labels = fsm_call_check_labels(&call->job);
+    call->job.divisor = call->is_mean ? (double)labels.counted : 1;
+    return labels.first_bad < 0 && call->job.divisor > 0;
 }
 
 static PyObject *run_cross_entropy(struct plain *call, PyObject *out, enum gradient gradient) {

@@ -50,7 +50,7 @@ cross_entropy_mean_grad: ToArray = _not_plain
 cross_entropy_value_and_grad: ToBoth = _not_plain
 cross_entropy_value_and_mean_grad: ToBoth = _not_plain
 
-# With logits of a library that exchanges arrays by DLPack's table of C functions, and results so too.
+# Logits and results are of a library that exchanges arrays by DLPack's table of C functions.
 exchanged_cross_entropy: Callable[..., Any] = _not_plain
 exchanged_cross_entropy_value_and_grad: Callable[..., Any] = _not_plain
 

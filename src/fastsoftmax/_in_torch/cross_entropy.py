@@ -18,7 +18,7 @@ from . import operators
 from .derivatives import class_axis, divisor, spread, target_gradient
 from .evaluation import Options, evaluate, evaluate_with_gradient, gradient, scaled_gradient
 from .transforms import Gradient, Loss
-from .ways import WATCHERS, Way, belongs_to_torch, way_for
+from .ways import WATCHERS, Way, belongs_to_torch, is_batched, way_for
 
 __all__ = ["cross_entropy"]
 
@@ -102,7 +102,7 @@ def cross_entropy(
     >>> print(*(f"{entry:.4e}" for entry in logits.grad[0]))   # torch's own: 0 for the first
     -6.1835e-09 2.0612e-09 2.0612e-09 2.0612e-09
     """
-    loss: torch.Tensor | None
+    loss: torch.Tensor
     if weight is None and size_average is None and reduce is None and not is_dynamo_compiling():
         loss = _plain(input, target, ignore_index, reduction, label_smoothing)
         if loss is not None:
@@ -138,33 +138,27 @@ def cross_entropy(
     elif way is Way.TRANSFORM:
         loss = Loss.apply(input, target, weight, options)
     elif wants_grad:
-        loss = _apply(input, target, weight, options, None)
+        loss = _apply(input, target, weight, options)
     else:
         loss = evaluate(input, target, weight, options)
     return loss
 
 
-def _plain(
-    x: Any, target: Any, ignore_index: int, reduction: str, label_smoothing: float
-) -> torch.Tensor | None:
-    """Return the loss where all is as plain as it mostly is, in which case it is not far to go.
-
-    Where no label is negative there is nothing to ignore; else this is not a plain call.
-    """
-    if type(x) is not torch.Tensor or ignore_index >= 0 or forward_ad._current_level >= 0:
+def _plain(x: Any, target: Any, ignore_index: int, reduction: str, label_smoothing: float) -> Any:
+    """Return the loss as a tensor where all is as plain as it mostly is; else None."""
+    if type(x) is not torch.Tensor or forward_ad._current_level >= 0:
         return None
-    if not (x.requires_grad and torch.is_grad_enabled()):
-        return plain.exchanged_cross_entropy(
-            x, target, -1, None, None, None, label_smoothing, reduction, None, None, None,
-            SETTINGS, WATCHERS,
-        )  # fmt: skip
-    made = plain.exchanged_cross_entropy_value_and_grad(
-        x, target, -1, None, None, None, label_smoothing, reduction, None, None, None,
+    function: Any = plain.exchanged_cross_entropy
+    wants_grad = x.requires_grad and torch.is_grad_enabled()
+    if wants_grad:
+        function = plain.exchanged_cross_entropy_value_and_grad
+    made = function(
+        x, target, 1, None, None, ignore_index, label_smoothing, reduction, None, None, None,
         SETTINGS, WATCHERS,
     )  # fmt: skip
-    if made is None:
-        return None
-    return _apply_plain(x, [target, _options(ignore_index, reduction, label_smoothing), made])
+    if made is not None and wants_grad:
+        made = _apply_plain(x, [target, _options(ignore_index, reduction, label_smoothing), made])
+    return made
 
 
 def _in_one_dtype(input: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -206,15 +200,12 @@ class _CrossEntropy(torch.autograd.Function):
         target: torch.Tensor,
         weight: torch.Tensor | None,
         options: Options,
-        made: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> torch.Tensor:
         ctx.save_for_backward(x, target, weight)
         ctx.options = options
-        if made is None:
-            if not ctx.needs_input_grad[0]:
-                return evaluate(x, target, weight, options)
-            made = evaluate_with_gradient(x, target, weight, options)
-        loss, ctx.grad = made
+        if not ctx.needs_input_grad[0]:
+            return evaluate(x, target, weight, options)
+        loss, ctx.grad = evaluate_with_gradient(x, target, weight, options)
         return loss
 
     @staticmethod
@@ -229,7 +220,7 @@ class _CrossEntropy(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             x, target, weight = ctx.saved_tensors
             by_target = target_gradient(grad_output, x, target, weight, ctx.options)
-        return by_logits, by_target, None, None, None
+        return by_logits, by_target, None, None
 
 
 class _PlainCrossEntropy(torch.autograd.Function):
@@ -246,8 +237,6 @@ class _PlainCrossEntropy(torch.autograd.Function):
         grad, ctx.grad = ctx.grad, None
         if torch.is_grad_enabled():
             return _differentiable(ctx, grad, grad_output), None
-        if grad is not None and grad_output.item() == 1.0:
-            return grad, None
         return _first_order(ctx, grad, grad_output), None
 
 
@@ -260,15 +249,23 @@ _PlainCrossEntropy._backward_cls.apply = _PlainCrossEntropy.backward
 
 
 def _first_order(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:
-    per_sample = ctx.options.reduction == "none"
-    if grad is not None and not per_sample and grad_output.item() == 1.0:
+    if grad is not None and grad_output.dim() == 0 and _is_one(grad_output):
         return grad
     if grad is None:
         x, target, weight = ctx.saved_tensors
         grad = gradient(x, target, weight, ctx.options)
+    if is_batched(grad_output):
+        return grad * spread(grad_output, grad, ctx.options)
     if grad.dtype in _SHORT:
         return _scaled_short(ctx, grad, grad_output)
     return grad.mul_(spread(grad_output, grad, ctx.options))
+
+
+def _is_one(factor: torch.Tensor) -> bool:
+    try:
+        return bool(factor.item() == 1.0)
+    except RuntimeError:  # it is several
+        return False
 
 
 def _scaled_short(ctx: Any, grad: torch.Tensor, grad_output: torch.Tensor) -> torch.Tensor:
