@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import torch
+from torch import is_grad_enabled
 from torch.autograd import forward_ad
 from torch.compiler import is_dynamo_compiling
 from torch.nn import functional
@@ -131,7 +132,7 @@ def cross_entropy(
             f"(N, C, d1, ...), not {input.dtype} of shape {tuple(input.shape)}"
         )
     input, target = _in_one_dtype(input, target)
-    wants_grad = torch.is_grad_enabled() and (input.requires_grad or target.requires_grad)
+    wants_grad = is_grad_enabled() and (input.requires_grad or target.requires_grad)
     way = way_for(input, target)
     if way is Way.OPERATOR:
         loss = operators.loss(input, target, weight, options, wants_grad)
@@ -149,7 +150,7 @@ def _plain(x: Any, target: Any, ignore_index: int, reduction: str, label_smoothi
     if type(x) is not torch.Tensor or forward_ad._current_level >= 0:
         return None
     function: Any = plain.exchanged_cross_entropy
-    wants_grad = x.requires_grad and torch.is_grad_enabled()
+    wants_grad = x.requires_grad and is_grad_enabled()
     if wants_grad:
         function = plain.exchanged_cross_entropy_value_and_grad
     made = function(
@@ -213,8 +214,10 @@ class _CrossEntropy(torch.autograd.Function):
         by_logits = by_target = None
         grad = ctx.__dict__.pop("grad", None)  # whoever has it may write to it: nobody else does
         if ctx.needs_input_grad[0]:
-            if torch.is_grad_enabled():
+            if is_grad_enabled():
                 by_logits = _differentiable(ctx, grad, grad_output)
+            elif grad is not None and _is_one(grad_output):
+                by_logits = grad
             else:
                 by_logits = _first_order(ctx, grad, grad_output)
         if ctx.needs_input_grad[1]:
@@ -235,8 +238,13 @@ class _PlainCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         grad, ctx.grad = ctx.grad, None
-        if torch.is_grad_enabled():
+        if is_grad_enabled():
             return _differentiable(ctx, grad, grad_output), None
+        try:
+            if grad is not None and grad_output.item() == 1.0:
+                return grad, None
+        except RuntimeError:  # the losses' gradients are several, in a batch
+            pass
         return _first_order(ctx, grad, grad_output), None
 
 
@@ -248,9 +256,13 @@ _apply_plain: Any = super(torch.autograd.Function, _PlainCrossEntropy).apply
 _PlainCrossEntropy._backward_cls.apply = _PlainCrossEntropy.backward
 
 
+def _is_one(grad_output: torch.Tensor) -> bool:
+    if grad_output.dim() > 0 or is_batched(grad_output):
+        return False
+    return bool(grad_output.item() == 1.0)
+
+
 def _first_order(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:
-    if grad is not None and grad_output.dim() == 0 and _is_one(grad_output):
-        return grad
     if grad is None:
         x, target, weight = ctx.saved_tensors
         grad = gradient(x, target, weight, ctx.options)
@@ -259,13 +271,6 @@ def _first_order(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor)
     if grad.dtype in _SHORT:
         return _scaled_short(ctx, grad, grad_output)
     return grad.mul_(spread(grad_output, grad, ctx.options))
-
-
-def _is_one(factor: torch.Tensor) -> bool:
-    try:
-        return bool(factor.item() == 1.0)
-    except RuntimeError:  # it is several
-        return False
 
 
 def _scaled_short(ctx: Any, grad: torch.Tensor, grad_output: torch.Tensor) -> torch.Tensor:
