@@ -5,6 +5,7 @@
 #define FSM_IMPORTS_NUMPY
 #include "numpy_api.h"
 
+#include "arrays.h"
 #include "c_api.h"
 #include "call.h"
 #include "dispatch.h"
@@ -375,6 +376,8 @@ static PyMethodDef methods[] = {
     PLAIN(cross_entropy_mean_grad),
     PLAIN(cross_entropy_value_and_grad),
     PLAIN(cross_entropy_value_and_mean_grad),
+    PLAIN(exchanged_cross_entropy),
+    PLAIN(exchanged_cross_entropy_value_and_grad),
     {"instruction_sets", py_instruction_sets, METH_NOARGS, "Names of those built in that this CPU runs, best first."},
     {"built_instruction_sets", py_built_instruction_sets, METH_NOARGS, "Names of those built in, best first."},
     {"instruction_set", py_instruction_set, METH_NOARGS, "Name of the one in use."},
@@ -384,7 +387,7 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL}};
 
 static int execute(PyObject *module) {
-    if (PyArray_ImportNumPyAPI() < 0 || fsm_add_c_api(module) < 0) return -1;
+    if (PyArray_ImportNumPyAPI() < 0 || fsm_arrays_setup() < 0 || fsm_add_c_api(module) < 0) return -1;
     if (fsm_setup() == 0) return 0;
     PyObject *known = instruction_sets(1);
     if (known != NULL)

@@ -27,4 +27,10 @@ FSM_PLAIN_FUNCTION(cross_entropy_mean_grad);
 FSM_PLAIN_FUNCTION(cross_entropy_value_and_grad);
 FSM_PLAIN_FUNCTION(cross_entropy_value_and_mean_grad);
 
+/* The same for logits of a library that exchanges arrays by DLPack's table of C functions: loss and gradient are
+   arrays of that library too. After the settings comes a tuple of functions; where one of them returns what is true,
+   the library is to know of every step, and the call is not plain. */
+FSM_PLAIN_FUNCTION(exchanged_cross_entropy);
+FSM_PLAIN_FUNCTION(exchanged_cross_entropy_value_and_grad);
+
 #endif

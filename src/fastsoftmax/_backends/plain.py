@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .._typing import Array, Scalar
 
@@ -20,6 +20,8 @@ __all__ = [
     "cross_entropy_mean_grad",
     "cross_entropy_value_and_grad",
     "cross_entropy_value_and_mean_grad",
+    "exchanged_cross_entropy",
+    "exchanged_cross_entropy_value_and_grad",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
@@ -47,6 +49,10 @@ cross_entropy_grad: ToArray = _not_plain
 cross_entropy_mean_grad: ToArray = _not_plain
 cross_entropy_value_and_grad: ToBoth = _not_plain
 cross_entropy_value_and_mean_grad: ToBoth = _not_plain
+
+# Logits and results are of a library that exchanges arrays by DLPack's table of C functions.
+exchanged_cross_entropy: Callable[..., Any] = _not_plain
+exchanged_cross_entropy_value_and_grad: Callable[..., Any] = _not_plain
 
 
 def provide(extension: ModuleType) -> None:

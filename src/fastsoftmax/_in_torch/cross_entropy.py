@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
 import torch
+from torch import is_grad_enabled
+from torch.autograd import forward_ad
+from torch.compiler import is_dynamo_compiling
 from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
+from .._backends import plain
+from .._control import SETTINGS
 from . import operators
 from .derivatives import class_axis, divisor, spread, target_gradient
 from .evaluation import Options, evaluate, evaluate_with_gradient, gradient, scaled_gradient
 from .transforms import Gradient, Loss
-from .ways import Way, belongs_to_torch, way_for
+from .ways import WATCHERS, Way, belongs_to_torch, is_batched, way_for
 
 __all__ = ["cross_entropy"]
 
 _SHORT = (torch.float16, torch.bfloat16)
+_options = functools.lru_cache(Options)
 
 
 def cross_entropy(
@@ -96,6 +103,11 @@ def cross_entropy(
     >>> print(*(f"{entry:.4e}" for entry in logits.grad[0]))   # torch's own: 0 for the first
     -6.1835e-09 2.0612e-09 2.0612e-09 2.0612e-09
     """
+    loss: torch.Tensor
+    if weight is None and size_average is None and reduce is None and not is_dynamo_compiling():
+        loss = _plain(input, target, ignore_index, reduction, label_smoothing)
+        if loss is not None:
+            return loss
     if has_torch_function_variadic(input, target, weight):
         return _overridden(
             input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing
@@ -120,9 +132,8 @@ def cross_entropy(
             f"(N, C, d1, ...), not {input.dtype} of shape {tuple(input.shape)}"
         )
     input, target = _in_one_dtype(input, target)
-    wants_grad = torch.is_grad_enabled() and (input.requires_grad or target.requires_grad)
+    wants_grad = is_grad_enabled() and (input.requires_grad or target.requires_grad)
     way = way_for(input, target)
-    loss: torch.Tensor
     if way is Way.OPERATOR:
         loss = operators.loss(input, target, weight, options, wants_grad)
     elif way is Way.TRANSFORM:
@@ -132,6 +143,23 @@ def cross_entropy(
     else:
         loss = evaluate(input, target, weight, options)
     return loss
+
+
+def _plain(x: Any, target: Any, ignore_index: int, reduction: str, label_smoothing: float) -> Any:
+    """Return the loss as a tensor where all is as plain as it mostly is; else None."""
+    if type(x) is not torch.Tensor or forward_ad._current_level >= 0:
+        return None
+    function: Any = plain.exchanged_cross_entropy
+    wants_grad = x.requires_grad and is_grad_enabled()
+    if wants_grad:
+        function = plain.exchanged_cross_entropy_value_and_grad
+    made = function(
+        x, target, 1, None, None, ignore_index, label_smoothing, reduction, None, None, None,
+        SETTINGS, WATCHERS,
+    )  # fmt: skip
+    if made is not None and wants_grad:
+        made = _apply_plain(x, [target, _options(ignore_index, reduction, label_smoothing), made])
+    return made
 
 
 def _in_one_dtype(input: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -186,8 +214,10 @@ class _CrossEntropy(torch.autograd.Function):
         by_logits = by_target = None
         grad = ctx.__dict__.pop("grad", None)  # whoever has it may write to it: nobody else does
         if ctx.needs_input_grad[0]:
-            if torch.is_grad_enabled():
+            if is_grad_enabled():
                 by_logits = _differentiable(ctx, grad, grad_output)
+            elif grad is not None and _is_one(grad_output):
+                by_logits = grad
             else:
                 by_logits = _first_order(ctx, grad, grad_output)
         if ctx.needs_input_grad[1]:
@@ -196,17 +226,48 @@ class _CrossEntropy(torch.autograd.Function):
         return by_logits, by_target, None, None
 
 
+class _PlainCrossEntropy(torch.autograd.Function):
+    """The same for labels, with loss and gradient made before."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, rest: list[Any]) -> torch.Tensor:
+        target, ctx.options, (loss, ctx.grad) = rest
+        ctx.save_for_backward(x, target, None)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        grad, ctx.grad = ctx.grad, None
+        if is_grad_enabled():
+            return _differentiable(ctx, grad, grad_output), None
+        try:
+            if grad is not None and grad_output.item() == 1.0:
+                return grad, None
+        except RuntimeError:  # the losses' gradients are several, in a batch
+            pass
+        return _first_order(ctx, grad, grad_output), None
+
+
 # Past what Function.apply does for torch.func, which does not come this way.
 _apply: Any = super(torch.autograd.Function, _CrossEntropy).apply
+_apply_plain: Any = super(torch.autograd.Function, _PlainCrossEntropy).apply
+
+# What the engine calls: it would look up and call the very same.
+_PlainCrossEntropy._backward_cls.apply = _PlainCrossEntropy.backward
+
+
+def _is_one(grad_output: torch.Tensor) -> bool:
+    if grad_output.dim() > 0 or is_batched(grad_output):
+        return False
+    return bool(grad_output.item() == 1.0)
 
 
 def _first_order(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:
-    per_sample = ctx.options.reduction == "none"
-    if grad is not None and not per_sample and grad_output.item() == 1.0:
-        return grad
     if grad is None:
         x, target, weight = ctx.saved_tensors
         grad = gradient(x, target, weight, ctx.options)
+    if is_batched(grad_output):
+        return grad * spread(grad_output, grad, ctx.options)
     if grad.dtype in _SHORT:
         return _scaled_short(ctx, grad, grad_output)
     return grad.mul_(spread(grad_output, grad, ctx.options))

@@ -8,8 +8,6 @@ import torch
 
 import fastsoftmax
 
-from .._backends import plain
-from .._control import SETTINGS
 from .arrays import array_of, tensor_of
 
 __all__ = ["Options", "evaluate", "evaluate_with_gradient", "gradient", "scaled_gradient"]
@@ -39,14 +37,6 @@ def evaluate_with_gradient(
     out: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss and the gradient with respect to x, both from one pass."""
-    if out is None and x.dim() <= 2 and weight is None and options.ignore_index < 0:
-        # Where no label is negative there is nothing to ignore; else this is not a plain call.
-        both = plain.cross_entropy_value_and_grad(
-            array_of(x), array_of(target), -1, None, None, None, options.label_smoothing,
-            options.reduction, None, None, None, SETTINGS,
-        )  # fmt: skip
-        if both is not None:
-            return tensor_of(both[0]), tensor_of(both[1])
     logits, targets, axis, keywords = _arguments(x, target, weight, options)
     loss, grad = fastsoftmax.cross_entropy_value_and_grad(
         logits, targets, axis, out=None if out is None else array_of(out), **keywords

@@ -12,7 +12,7 @@ import fastsoftmax
 
 from . import probability_operators as operators
 from .arrays import array_of, tensor_of
-from .ways import Way, belongs_to_torch, way_for
+from .ways import Way, belongs_to_torch, is_batched, way_for
 
 __all__ = ["log_softmax", "softmax"]
 
@@ -161,7 +161,7 @@ class _Probabilities(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (output,) = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_batched(grad_output):
             return operators.FORMULA[ctx.name](grad_output, output, ctx.dim), None, None
         arrays = array_of(grad_output), array_of(output)
         grad = getattr(fastsoftmax, f"{ctx.name}_backward")(*arrays, ctx.dim)

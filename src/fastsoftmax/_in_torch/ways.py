@@ -8,7 +8,15 @@ import warnings
 import torch
 from torch.autograd import forward_ad
 
-__all__ = ["Way", "belongs_to_torch", "way_for"]
+__all__ = ["WATCHERS", "Way", "belongs_to_torch", "is_batched", "way_for"]
+
+WATCHERS = (
+    torch._C._len_torch_function_stack,
+    torch._C._len_torch_dispatch_stack,
+    torch._C._are_functorch_transforms_active,
+    torch._C._get_tracing_state,
+)
+"""Each returns what is false as long as nobody is to know of what is done to plain tensors."""
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _told: list[bool] = []
@@ -54,6 +62,12 @@ def way_for(*tensors: torch.Tensor) -> Way:
     if all(type(tensor) in _PLAIN for tensor in tensors):
         return Way.DIRECT
     return Way.OPERATOR
+
+
+def is_batched(tensor: torch.Tensor) -> bool:
+    """Return whether this is several tensors, as under ``vmap`` and with ``is_grads_batched``."""
+    of = torch._C._functorch
+    return bool(of.is_batchedtensor(tensor) or of.is_legacy_batchedtensor(tensor))
 
 
 def _tell(news: str) -> None:
