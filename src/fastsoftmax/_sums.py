@@ -6,7 +6,7 @@ import numpy as np
 
 from ._typing import Array, Float64Array
 
-__all__ = ["accurate_sum", "add_pairs", "pair_value", "two_sum"]
+__all__ = ["accurate_sum", "two_sum"]
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
@@ -33,20 +33,3 @@ def accurate_sum(values: Float64Array) -> float:
             errors = np.append(left_out, errors[-1]) if odd else left_out
         total = float(terms[0]) if terms.size else 0.0
         return total + float(errors[0]) if np.isfinite(total) and errors.size else total
-
-
-def add_pairs(pairs: Float64Array) -> Float64Array:
-    """Add sums that each come with their rounding error, (n, ..., 2) to (..., 2), in this order."""
-    with np.errstate(all="ignore"):
-        total, lost = np.zeros(pairs.shape[1:-1]), np.zeros(pairs.shape[1:-1])
-        for pair in pairs:
-            total, error = two_sum(total, pair[..., 0])
-            lost += np.where(np.isfinite(error), error, 0) + pair[..., 1]
-        return np.stack([total, lost], axis=-1)
-
-
-def pair_value(pairs: Float64Array) -> Float64Array:
-    """Round sums that come with their rounding errors, (..., 2) to (...)."""
-    with np.errstate(all="ignore"):
-        total, lost = pairs[..., 0], pairs[..., 1]
-        return np.where(np.isfinite(total), total + lost, total)

@@ -22,7 +22,7 @@ from .._control import resolve_backend, resolve_num_threads
 from .._sums import accurate_sum
 from .._typing import Array, ArrayLike, Backend, Float64Array
 
-__all__ = ["count_labels", "evaluate", "total_weight"]
+__all__ = ["count_labels", "evaluate"]
 
 
 def evaluate(
@@ -40,14 +40,8 @@ def evaluate(
     out: Array | None,
     backend: str | None,
     num_threads: SupportsIndex | None,
-    divisor: float | None = None,
 ) -> tuple[Any, Any]:
-    """Return (loss or None, gradient or mean gradient or None).
-
-    With a divisor these samples are a part of all: it divides in place of what `reduction` would,
-    and what is to be added to that of the other parts, the reduced loss and the mean gradient,
-    stays in float64.
-    """
+    """Return (loss or None, gradient or mean gradient or None)."""
     kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
     check_reduction(reduction, want_mean_grad)
@@ -69,21 +63,17 @@ def evaluate(
     losses = np.empty(samples, x.dtype) if per_sample else None
     grad = new_like(out, x, x.dtype) if want_grad else None
     mean_grad = np.zeros(shape[axis]) if want_mean_grad else None
-    is_part = divisor is not None
     total = _run(
         kernels, axis, (x, labels, probabilities, sw, losses, grad), w, ignore, smoothing,
-        1.0 if divisor is None and reduction != "mean" else divisor,
-        mean_grad, want_loss and not per_sample, threads,
+        reduction == "mean", mean_grad, want_loss and not per_sample, threads,
     )  # fmt: skip
     loss: Any = None
     if losses is not None:
         loss = store(losses, None, dtype) if samples else to_scalar(float(losses[()]), dtype)
     elif want_loss:
-        loss = total if is_part else to_scalar(total, dtype)
+        loss = to_scalar(total, dtype)
     rows = mean_grad if grad is None else grad
-    if rows is None or (is_part and rows is mean_grad):
-        return loss, rows
-    return loss, store(rows, out, dtype)
+    return loss, None if rows is None else store(rows, out, dtype)
 
 
 def _run(
@@ -93,20 +83,21 @@ def _run(
     weight: Float64Array | None,
     ignore: int | None,
     smoothing: float,
-    divisor: float | None,
+    mean: bool,
     mean_grad: Float64Array | None,
     want_total: bool,
     threads: int,
 ) -> float:
-    """Fill the outputs and return the reduced loss; a divisor of None is that of the mean."""
+    """Fill the outputs and return the reduced loss."""
     logits: Any = arrays[0]
     if logits.size == 0:
-        return math.nan if divisor is None else 0.0
+        return math.nan if mean else 0.0
     (x, t, y, s, losses, rows), pending = canonical(axis, arrays, 2)
+    divisor = 1.0
     if (labels := arrays[1]) is not None:
-        counted = count_labels(kernels, labels, t, x.shape[2], ignore, weight, s)
-        divisor = counted if divisor is None else divisor
-    elif divisor is None:
+        total_weight = count_labels(kernels, labels, t, x.shape[2], ignore, weight, s)
+        divisor = total_weight if mean else 1.0
+    elif mean:
         divisor = float(x.shape[0] * x.shape[1]) if s is None else accurate_sum(s)
     if divisor == 0.0:
         if (grad := arrays[5]) is not None:
@@ -121,34 +112,6 @@ def _run(
     return loss
 
 
-def total_weight(
-    labels: ArrayLike | None,
-    sample_weight: ArrayLike | None,
-    samples: tuple[int, ...],
-    num_classes: int,
-    weight: ArrayLike | None,
-    ignore_index: int | None,
-    backend: str | None,
-) -> float:
-    """Return what the mean over some samples divides by, without their logits.
-
-    `labels` are None where the targets are probabilities, which have no say in it.
-    """
-    kernels = resolve_backend(backend)
-    s = None if sample_weight is None else check_sample_weight(sample_weight, samples)
-    if 0 in samples:
-        return 0.0
-    if labels is None:
-        return float(math.prod(samples)) if s is None else accurate_sum(s)
-    w = None if weight is None else check_class_weight(weight, num_classes)
-    checked, _, ignore = check_targets(
-        labels, (*samples, num_classes), samples, num_classes, ignore_index
-    )
-    assert checked is not None
-    flat = None if s is None else s.reshape(1, -1)
-    return count_labels(kernels, checked, checked.reshape(1, -1), num_classes, ignore, w, flat)
-
-
 def count_labels(
     kernels: Backend,
     labels: Array,
@@ -159,9 +122,9 @@ def count_labels(
     sample_weight: Float64Array | None,
 ) -> float:
     """Return the total weight of the labels that count; raise if one is out of range."""
-    first_bad, _, total = kernels.check_labels(
+    first_bad, _, total_weight = kernels.check_labels(
         canonical_labels, num_classes, ignore, weight, sample_weight
     )
     if first_bad >= 0:
         raise label_error(labels, num_classes, ignore)
-    return total
+    return total_weight

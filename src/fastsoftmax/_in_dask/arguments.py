@@ -40,6 +40,7 @@ __all__ = [
     "as_options",
     "as_targets",
     "settings",
+    "trailing",
 ]
 
 Chunks = tuple[tuple[Any, ...], ...]
@@ -64,6 +65,11 @@ class Logits(NamedTuple):
     @property
     def sample_indices(self) -> tuple[int, ...]:
         return self.indices[: self.axis] + self.indices[self.axis + 1 :]
+
+    @property
+    def first_axes(self) -> tuple[int, ...]:
+        """The axes of the samples where the class axis is behind them, or gone."""
+        return self.indices[:-1]
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -128,7 +134,15 @@ def as_logits(x: Any, axis: SupportsIndex, name: str) -> Logits:
             f"call {name}.compute_chunk_sizes() first"
         )
     check_classes(array, position, name)
+    lengths = array.chunks[position]
+    if 0 in lengths:  # a block without classes has no maximum
+        array = array.rechunk({position: tuple(length for length in lengths if length)})
     return Logits(array, position, dtype)
+
+
+def trailing(logits: Logits, mask: da.Array | None) -> tuple[int, ...] | None:
+    """Return the indices of a mask, whose axes are the last of the logits'."""
+    return None if mask is None else logits.indices[logits.array.ndim - mask.ndim :]
 
 
 def as_mask(where: Any, logits: Logits, name: str) -> da.Array | None:

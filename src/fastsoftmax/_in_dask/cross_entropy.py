@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
 
 import dask.array as da
 
-from . import tasks, whole_rows
-from .graph import PAIR, apply, sum_blocks
+from . import class_chunks, tasks, whole_rows
+from .graph import NUMBERS, apply, reduce_blocks
 from .problem import Problem
 
 __all__ = ["loss", "value_and_grad", "value_and_mean_grad"]
@@ -16,50 +15,56 @@ __all__ = ["loss", "value_and_grad", "value_and_mean_grad"]
 
 def loss(problem: Problem) -> da.Array:
     """Return the loss, or that of each sample."""
-    blocks = _blocks(problem)
+    way = _way(problem)
     if problem.options.reduction == "none":
-        losses: da.Array = blocks.losses(problem)
+        losses: da.Array = way.losses(problem)
         return losses
-    return _reduced_loss(problem, blocks.total_loss(problem), problem.divisor(), False)
+    return _mean_loss(problem, _merged(problem, way.loss_sums(problem)))
 
 
 def value_and_grad(problem: Problem) -> tuple[da.Array, da.Array]:
     """Return the loss and the gradient."""
-    divisor = problem.divisor()
-    value, grad = _blocks(problem).value_and_grad(problem, divisor)
+    way = _way(problem)
     if problem.options.reduction == "none":
-        return value, grad
-    return _reduced_loss(problem, value, divisor, True), grad
+        both: tuple[da.Array, da.Array] = way.value_and_grad(problem)
+        return both
+    sums, grad = way.sums_and_grad(problem, problem.divisor())
+    return _mean_loss(problem, _merged(problem, sums)), grad
 
 
 def value_and_mean_grad(problem: Problem) -> tuple[da.Array, da.Array]:
     """Return the loss and the gradient summed over the samples."""
-    x, divisor = problem.logits, problem.divisor()
-    value, grad = _blocks(problem).value_and_mean_grad(problem)
+    x = problem.logits
+    parts, pairs = _way(problem).sums_and_mean_grad(problem)
+    sums = _merged(problem, parts)
     mean_grad = apply(
-        tasks.reduced_mean_grad,
+        tasks.mean_grad,
         (x.axis,),
         x.dtype,
-        (sum_blocks(grad, len(x.samples)), (x.axis, PAIR)),
-        (divisor, ()),
+        (reduce_blocks(pairs, x.first_axes, tasks.merge_pairs), (x.axis, NUMBERS)),
+        (sums, (NUMBERS,)),
+        is_mean=problem.is_mean,
         result_dtype=x.dtype,
     )
-    return _reduced_loss(problem, value, divisor, False), mean_grad
+    return _mean_loss(problem, sums), mean_grad
 
 
-def _blocks(problem: Problem) -> ModuleType:
-    return whole_rows
+def _way(problem: Problem) -> ModuleType:
+    return whole_rows if problem.logits.in_one_piece else class_chunks
 
 
-def _reduced_loss(problem: Problem, parts: da.Array, divisor: Any, divided: bool) -> da.Array:
-    """Return the loss as an array without axes; `divided` if its parts are so already."""
-    x = problem.logits
+def _merged(problem: Problem, parts: da.Array) -> da.Array:
+    """Return the sums of all blocks."""
+    return reduce_blocks(parts, problem.logits.first_axes, tasks.merge_loss_sums)
+
+
+def _mean_loss(problem: Problem, sums: da.Array) -> da.Array:
+    dtype = problem.logits.dtype
     return apply(
-        tasks.reduced_loss,
+        tasks.mean_loss,
         (),
-        x.dtype,
-        (sum_blocks(parts, len(x.samples)), (PAIR,)),
-        (divisor, ()),
-        divided=divided,
-        result_dtype=x.dtype,
+        dtype,
+        (sums, (NUMBERS,)),
+        is_mean=problem.is_mean,
+        result_dtype=dtype,
     )

@@ -1,27 +1,25 @@
-"""Layers of a Dask graph: a function on every block, and sums over blocks in a fixed order."""
+"""Layers of a Dask graph: functions of blocks, and reductions over them in a fixed order."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import dask.array as da
 import numpy as np
 
-from . import tasks
-
-__all__ = ["CLASSES", "PAIR", "Argument", "apply", "origin", "reduce_blocks", "sum_blocks"]
+__all__ = ["CLASSES", "NUMBERS", "Argument", "apply", "origin", "reduce_blocks"]
 
 Argument = tuple[Any, tuple[int, ...] | None]
+"""An array with the indices of its axes, or what is given to each task as it is, without."""
 
-PAIR = 100
-"""The index of the axis of length 2 that holds a sum and its rounding error."""
+NUMBERS = 100
+"""The index of an axis that holds the few numbers of a sum or of a state."""
 CLASSES = 101
 """The index of the axis of what has an entry for each class and comes to each task whole."""
 
 _PARTS = 16
-"""Blocks that one task adds, in all."""
+"""Blocks that one task makes one of, about."""
 
 
 def apply(
@@ -33,11 +31,11 @@ def apply(
     new: dict[int, int] | None = None,
     **options: Any,
 ) -> da.Array:
-    """Call a function on the blocks of some arrays, each with the indices of its axes.
+    """Call a function on the blocks of some arrays.
 
     Its result has the indices `out`, of which `lengths` says how long each block becomes and `new`
     how long those are which no argument has. Blocks along an index that is not in `out` come in
-    lists. An argument without indices, and one that is None, is given to each task as it is.
+    lists.
     """
     pairs = [
         item
@@ -62,24 +60,20 @@ def origin(chunks: tuple[tuple[Any, ...], ...], indices: tuple[int, ...]) -> lis
     """Return arguments for `apply` that tell each block where it begins, -1 if not known."""
     arguments: list[Argument] = []
     for lengths, index in zip(chunks, indices, strict=True):
-        ends = np.cumsum(np.array(lengths, np.float64))
-        starts = np.where(np.isnan(ends), -1, ends - np.array(lengths)).astype(np.int64)
-        starts[1:][np.isnan(ends[:-1])] = -1
-        starts[:1] = 0
-        arguments.append((da.from_array(starts, chunks=1), (index,)))
+        starts = np.concatenate([[0.0], np.cumsum(lengths, dtype=np.float64)[:-1]])
+        known = np.where(np.isnan(starts), -1, starts).astype(np.int64)
+        arguments.append((da.from_array(known, chunks=1), (index,)))
     return arguments
 
 
-def reduce_blocks(
-    parts: da.Array, axes: tuple[int, ...], function: Callable[..., Any], meta: Any
-) -> da.Array:
-    """Reduce along axes by a tree whose shape depends on the number of blocks alone.
+def reduce_blocks(parts: da.Array, axes: tuple[int, ...], function: Callable[..., Any]) -> da.Array:
+    """Reduce along axes by a tree whose shape depends on the numbers of blocks alone.
 
     Each task has `function(blocks, axis, keepdims)` make one of a few neighbours, concatenated.
     """
     if not axes:
         return parts
-    each = max(2, math.floor(_PARTS ** (1 / len(axes)) + 0.5))
+    each = max(2, round(_PARTS ** (1 / len(axes))))
     return da.reduction(
         parts,
         chunk=_unchanged,
@@ -87,16 +81,10 @@ def reduce_blocks(
         aggregate=function,
         axis=axes,
         dtype=parts.dtype,
-        meta=meta,
+        meta=np.empty((0,) * (parts.ndim - len(axes)), parts.dtype),
         concatenate=True,
         split_every=dict.fromkeys(axes, each),
     )
-
-
-def sum_blocks(parts: da.Array, samples: int) -> da.Array:
-    """Add sums, which end in an axis of length 2, along the first axes."""
-    meta = np.empty((0,) * (parts.ndim - samples), parts.dtype)
-    return reduce_blocks(parts, tuple(range(samples)), tasks.add_blocks, meta)
 
 
 def _unchanged(block: Any, axis: Any, keepdims: bool) -> Any:

@@ -7,8 +7,8 @@ from typing import Any, SupportsIndex
 import dask.array as da
 
 from .._api import probabilities as core
-from . import tasks
-from .arguments import Logits, as_logits, as_mask, settings
+from . import class_chunks, tasks
+from .arguments import as_logits, as_mask, settings, trailing
 from .graph import apply
 
 __all__ = ["logsumexp", "of_logits_shape"]
@@ -23,10 +23,20 @@ def of_logits_shape(
     num_threads: SupportsIndex,
 ) -> da.Array:
     """Return softmax or log_softmax, whose results have the logits' shape."""
-    options = settings(backend, num_threads)
+    chosen = settings(backend, num_threads)
     logits = as_logits(x, axis, "x")
     mask = as_mask(where, logits, "x")
-    return _block_by_block(name, logits, mask, logits.indices, None, options)
+    if not logits.in_one_piece:
+        return class_chunks.of_logits_shape(name, logits, mask, chosen)
+    return apply(
+        tasks.probabilities,
+        logits.indices,
+        logits.dtype,
+        (logits.array, logits.indices),
+        (mask, trailing(logits, mask)),
+        compute=getattr(core, name),
+        options={**chosen, "axis": logits.axis},
+    )
 
 
 def logsumexp(
@@ -38,34 +48,19 @@ def logsumexp(
     num_threads: SupportsIndex,
 ) -> da.Array:
     """Return the logarithm of the sum of exponentials."""
-    options = {**settings(backend, num_threads), "keepdims": bool(keepdims)}
+    chosen = settings(backend, num_threads)
     logits = as_logits(x, axis, "x")
     mask = as_mask(where, logits, "x")
-    out = logits.indices if keepdims else logits.sample_indices
-    lengths = {logits.axis: 1} if keepdims else None
-    return _block_by_block("logsumexp", logits, mask, out, lengths, options)
-
-
-def _block_by_block(
-    name: str,
-    logits: Logits,
-    mask: da.Array | None,
-    out: tuple[int, ...],
-    lengths: dict[int, int] | None,
-    options: dict[str, Any],
-) -> da.Array:
+    keepdims = bool(keepdims)
+    if not logits.in_one_piece:
+        return class_chunks.logsumexp(logits, mask, keepdims, chosen)
     return apply(
         tasks.probabilities,
-        out,
+        logits.indices if keepdims else logits.sample_indices,
         logits.dtype,
         (logits.array, logits.indices),
         (mask, trailing(logits, mask)),
-        lengths=lengths,
-        compute=getattr(core, name),
-        options={**options, "axis": logits.axis},
+        lengths={logits.axis: 1} if keepdims else None,
+        compute=core.logsumexp,
+        options={**chosen, "axis": logits.axis, "keepdims": keepdims},
     )
-
-
-def trailing(logits: Logits, mask: da.Array | None) -> tuple[int, ...] | None:
-    """Return the indices of a mask, which is broadcast to the logits."""
-    return None if mask is None else logits.indices[logits.array.ndim - mask.ndim :]

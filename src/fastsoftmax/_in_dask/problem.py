@@ -12,9 +12,12 @@ import numpy as np
 
 from . import tasks
 from .arguments import Logits, Options, Targets, as_logits, as_options, as_targets, settings
-from .graph import CLASSES, PAIR, Argument, apply, origin, sum_blocks
+from .graph import CLASSES, NUMBERS, Argument, apply, origin, reduce_blocks
 
-__all__ = ["Problem"]
+__all__ = ["SUMS", "Problem"]
+
+SUMS = 4
+"""The numbers of `sharded.loss_sums`, without a gradient."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,15 @@ class Problem:
             "label_smoothing": self.options.label_smoothing,
         }
 
+    @property
+    def is_mean(self) -> bool:
+        return self.options.reduction == "mean"
+
+    @property
+    def summed(self) -> dict[int, int]:
+        """What becomes of a block's lengths where it is summed over its samples."""
+        return dict.fromkeys(self.logits.sample_indices, 1)
+
     def on_blocks(
         self,
         function: Callable[..., Any],
@@ -75,16 +87,16 @@ class Problem:
         new: dict[int, int] | None = None,
         **keywords: Any,
     ) -> da.Array:
-        """Call a function on the blocks of logits, targets and weights, and on some more."""
+        """Call a function on the blocks of logits and targets, some more, and weights."""
         return apply(
             function,
             out,
             dtype,
             (self.logits.array, self.logits.indices),
             (self.targets.array, self.target_indices),
+            *more,
             (self.options.sample_weight, self.logits.sample_indices),
             (self.options.weight, (CLASSES,)),
-            *more,
             *self.origin(),
             lengths=lengths,
             new=new,
@@ -102,26 +114,26 @@ class Problem:
 
         It depends on targets and weights, never on the logits.
         """
-        if self.options.reduction != "mean":
+        if not self.is_mean:
             return 1.0
         x, weight, sample_weight = self.logits, self.options.weight, self.options.sample_weight
         if not self.targets.are_labels:
             weight = None
-        counts_all = weight is None and self.targets.ignore_index is None
-        if sample_weight is None and counts_all and not any(map(math.isnan, x.samples)):
+        all_count = weight is None and self.targets.ignore_index is None
+        if all_count and sample_weight is None and not any(map(math.isnan, x.samples)):
             return float(math.prod(x.samples))
         parts = apply(
             tasks.weight_of_block,
-            (*x.sample_indices, PAIR),
+            (*x.sample_indices, NUMBERS),
             np.float64,
             (self.targets.array, self.target_indices),
             (sample_weight, x.sample_indices),
             (weight, (CLASSES,)),
             *self.origin(),
-            lengths=dict.fromkeys(x.sample_indices, 1),
-            new={PAIR: 2},
+            lengths=self.summed,
+            new={NUMBERS: 2},
             are_labels=self.targets.are_labels,
             options=self.task_options,
         )
-        total = sum_blocks(parts, len(x.samples))
-        return apply(tasks.reduced_weight, (), np.float64, (total, (PAIR,)))
+        pair = reduce_blocks(parts, x.first_axes, tasks.merge_pairs)
+        return apply(tasks.total, (), np.float64, (pair, (NUMBERS,)))

@@ -1,4 +1,4 @@
-"""Logits chunked along the samples alone: each block goes to the core's functions."""
+"""Blocks with all classes of their samples: each goes to the core's functions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import dask.array as da
 import numpy as np
 
 from . import tasks
-from .graph import PAIR, apply
-from .problem import Problem
+from .graph import NUMBERS, apply
+from .problem import SUMS, Problem
 
-__all__ = ["losses", "total_loss", "value_and_grad", "value_and_mean_grad"]
+__all__ = ["loss_sums", "losses", "sums_and_grad", "sums_and_mean_grad", "value_and_grad"]
 
 
 def losses(problem: Problem) -> da.Array:
@@ -21,53 +21,58 @@ def losses(problem: Problem) -> da.Array:
     return problem.on_blocks(tasks.losses, x.sample_indices, x.dtype)
 
 
-def total_loss(problem: Problem) -> da.Array:
-    """Return the loss of each block, to be added."""
-    return problem.on_blocks(
-        tasks.total_loss,
-        (*problem.logits.sample_indices, PAIR),
-        np.float64,
-        lengths=_ones(problem),
-        new={PAIR: 2},
-    )
-
-
-def value_and_grad(problem: Problem, divisor: Any) -> tuple[da.Array, da.Array]:
-    """Return the losses, one by one or to be added, and the gradient; both over the divisor."""
-    x, reduction = problem.logits, problem.options.reduction
-    both = problem.on_blocks(
-        tasks.value_and_grad, x.indices, object, (divisor, ()), reduction=reduction
-    )
-    grad = apply(tasks.second, x.indices, x.dtype, (both, x.indices))
-    if reduction == "none":
-        return apply(tasks.first, x.sample_indices, x.dtype, (both, x.indices)), grad
-    return _to_be_added(problem, tasks.first, both, ()), grad
-
-
-def value_and_mean_grad(problem: Problem) -> tuple[da.Array, da.Array]:
-    """Return the loss of each block and its gradient summed over the samples, to be added."""
+def value_and_grad(problem: Problem) -> tuple[da.Array, da.Array]:
+    """Return the loss of each sample and the gradient."""
     x = problem.logits
-    both = problem.on_blocks(tasks.value_and_mean_grad, x.indices, object)
-    return (
-        _to_be_added(problem, tasks.first, both, ()),
-        _to_be_added(problem, tasks.second, both, (x.axis,)),
+    both = problem.on_blocks(tasks.value_and_grad, x.indices, object)
+    loss = apply(tasks.first, x.sample_indices, x.dtype, (both, x.indices))
+    return loss, apply(tasks.second, x.indices, x.dtype, (both, x.indices))
+
+
+def loss_sums(problem: Problem) -> da.Array:
+    """Return the sums of each block."""
+    return problem.on_blocks(
+        tasks.loss_sums,
+        (*problem.logits.sample_indices, NUMBERS),
+        np.float64,
+        lengths=problem.summed,
+        new={NUMBERS: SUMS},
     )
 
 
-def _to_be_added(
-    problem: Problem, function: Any, both: da.Array, axes: tuple[int, ...]
+def sums_and_grad(problem: Problem, divisor: Any) -> tuple[da.Array, da.Array]:
+    """Return the sums of each block and the gradient over the divisor."""
+    x = problem.logits
+    both = problem.on_blocks(tasks.sums_and_grad, x.indices, object, (divisor, ()))
+    return (
+        _summed(problem, tasks.first, both, (), SUMS),
+        apply(tasks.second, x.indices, x.dtype, (both, x.indices)),
+    )
+
+
+def sums_and_mean_grad(problem: Problem) -> tuple[da.Array, da.Array]:
+    """Return the sums of each block, and its gradient summed, with its rounding error."""
+    both = problem.on_blocks(tasks.sums_and_mean_grad, problem.logits.indices, object)
+    return (
+        _summed(problem, tasks.first, both, (), SUMS),
+        _summed(problem, tasks.second, both, (problem.logits.axis,), 2),
+    )
+
+
+def _summed(
+    problem: Problem,
+    function: Callable[..., Any],
+    both: da.Array,
+    axes: tuple[int, ...],
+    numbers: int,
 ) -> da.Array:
+    """Return one of the two results of each block, which are summed over its samples."""
     x = problem.logits
     return apply(
         function,
-        (*x.sample_indices, *axes, PAIR),
+        (*x.sample_indices, *axes, NUMBERS),
         np.float64,
         (both, x.indices),
-        lengths=_ones(problem),
-        new={PAIR: 2},
+        lengths=problem.summed,
+        new={NUMBERS: numbers},
     )
-
-
-def _ones(problem: Problem) -> dict[int, int]:
-    """What becomes of the samples of a block where they are summed."""
-    return dict.fromkeys(problem.logits.sample_indices, 1)
