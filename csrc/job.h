@@ -43,6 +43,7 @@ struct fsm_job {
     struct fsm_view labels;        /* int32 or int64, strides without a class axis */
     struct fsm_view sample_weight; /* float64, likewise */
     struct fsm_view losses;        /* per sample; logsumexp's result too */
+    struct fsm_view numbers;       /* float64, a few a sample in place of classes; see kernel/shards.h */
     int labels_are_64_bit;
     int has_ignore_index;
     int64_t ignore_index;

@@ -252,6 +252,47 @@ static PyObject *py_grad_hess(PyObject *self, PyObject *const *args, Py_ssize_t 
     Py_RETURN_NONE;
 }
 
+/* A few float64 a sample. */
+static int take_numbers(struct fsm_job *job, PyObject *object, const char *name, npy_intp count, int writeable) {
+    PyArrayObject *array = plain_array(object, name, 3, writeable);
+    if (array == NULL) return -1;
+    if (PyArray_TYPE(array) != NPY_DOUBLE) return refuse(name, "not float64");
+    if ((size_t)PyArray_DIM(array, 0) != job->outer || (size_t)PyArray_DIM(array, 1) != job->inner ||
+        PyArray_DIM(array, 2) != count)
+        return refuse(name, "of the wrong shape");
+    job->numbers = view_of(array, 1);
+    return 0;
+}
+
+/* (x, targets, state, num_threads) */
+static PyObject *py_partial_state(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    struct fsm_job job = {.want_loss = 1};
+    size_t threads;
+    int type;
+    (void)self;
+    if (fsm_count_is(count, 4) < 0 || take_first(&job, args[0], "x", &job.input, &type) < 0 ||
+        take(&job, args[1], "targets", 3, type, 0, &job.other) < 0 ||
+        take_numbers(&job, args[2], "state", 8, 1) < 0 || take_threads(args[3], &threads) < 0)
+        return NULL;
+    if (fsm_call(&job, FSM_OPERATION_partial_state, threads, NULL, NULL) < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* (x, targets, rows, out, num_threads) */
+static PyObject *py_shard_exponentials(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    struct fsm_job job = {0};
+    size_t threads;
+    int type;
+    (void)self;
+    if (fsm_count_is(count, 5) < 0 || take_first(&job, args[0], "x", &job.input, &type) < 0 ||
+        take(&job, args[1], "targets", 3, type, 0, &job.other) < 0 || take_numbers(&job, args[2], "rows", 5, 0) < 0 ||
+        take(&job, args[3], "out", 3, type, 1, &job.out) < 0 || take_threads(args[4], &threads) < 0)
+        return NULL;
+    if (job.out.data == NULL) return refuse("out", "missing"), NULL;
+    if (fsm_call(&job, FSM_OPERATION_shard_exponentials, threads, NULL, NULL) < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyObject *instruction_sets(int only_supported) {
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < fsm_instruction_set_count(); i++) {
@@ -322,6 +363,8 @@ static PyMethodDef methods[] = {
     FASTCALL(cross_entropy, "cross_entropy(logits, labels, probabilities, weight, sample_weight, ignore_index, "
                             "label_smoothing, divisor, losses, grad, mean_grad, want_loss, num_threads)"),
     FASTCALL(grad_hess, "grad_hess(logits, labels, probabilities, sample_weight, hessian, grad, hess, num_threads)"),
+    FASTCALL(partial_state, "partial_state(x, targets, state, num_threads)"),
+    FASTCALL(shard_exponentials, "shard_exponentials(x, targets, rows, out, num_threads)"),
     PLAIN(softmax),
     PLAIN(log_softmax),
     PLAIN(logsumexp),

@@ -172,7 +172,8 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
     run.samples = job->outer * job->inner;
     job->want_mean_grad = mean_grad != NULL;
     job->rows_end_in_a_loss = operation == FSM_OPERATION_log_softmax || operation == FSM_OPERATION_logsumexp ||
-                              operation == FSM_OPERATION_cross_entropy || operation == FSM_OPERATION_grad_hess;
+                              operation == FSM_OPERATION_cross_entropy || operation == FSM_OPERATION_grad_hess ||
+                              operation == FSM_OPERATION_partial_state;
     plan(&run, threads);
 
     /* One piece of memory in whole cache lines, on the stack where it is small, as the problem then is too: each

@@ -42,6 +42,7 @@
 #include "mean.h"
 #include "cross_entropy.h"
 #include "hessian.h"
+#include "shards.h"
 #include "parts.h"
 
 static size_t FSM_NAME(scratch_size)(const struct fsm_job *job) {

@@ -107,3 +107,23 @@ class Backend(Protocol):
         hess: Array,
         num_threads: int,
     ) -> None: ...
+
+    def partial_state(
+        self, x: Array, targets: Array | None, state: Float64Array, num_threads: int
+    ) -> None:
+        """Write what rows that are a shard of the classes come to, to `state` (A, B, 8).
+
+        That is, the sums as hi and lo: the maximum M, NaN where a row has a NaN; the sum of
+        e^(x - M) without the largest class, times 2^256, 0 where M is not finite; and of targets y
+        (A, B, K), of the dtype of x, the sum of y (M - x), the sum of y without the largest class,
+        and that class's own. Without targets the last five are left as they are.
+        """
+
+    def shard_exponentials(
+        self, x: Array, targets: Array | None, rows: Float64Array, out: Array, num_threads: int
+    ) -> None:
+        """Write factor e^(x - M) of each row's numbers (M, factor hi, lo, target, apart).
+
+        With targets, less target y, and `apart` where x is M, unless that is NaN. All is NaN where
+        M is not finite.
+        """

@@ -27,8 +27,9 @@ def canonical(
     Parameters
     ----------
     axis : int
-        The class axis, counted from the front, of every array of as many axes as the first.
-        Arrays with one axis less have no class axis. No axis may be of length 0.
+        The class axis, counted from the front, of every array of as many axes as the first; it may
+        be of another length. Arrays with one axis less have no class axis. No axis may be of
+        length 0.
     arrays : tuple of (array or None)
         The logits first, the outputs last.
     num_outputs : int
@@ -54,9 +55,10 @@ def canonical(
     if ndim == 1:
         return [None if array is None else array[None, None] for array in arrays], []
     if axis == ndim - 1 and all(array is None or array.flags.c_contiguous for array in arrays):
-        shape = (1, -1, logits.shape[-1])
         return [
-            None if array is None else array.reshape(shape if array.ndim == ndim else (1, -1))
+            None
+            if array is None
+            else array.reshape((1, -1, array.shape[-1]) if array.ndim == ndim else (1, -1))
             for array in arrays
         ], []
     return _merge(axis, arrays, num_outputs)

@@ -17,6 +17,7 @@ __all__ = [
     "check_class_weight_shape",
     "check_hessian",
     "check_ignore_index",
+    "check_index",
     "check_label_smoothing",
     "check_reduction",
     "check_sample_weight",
@@ -64,16 +65,18 @@ def check_label_smoothing(label_smoothing: SupportsFloat) -> float:
 
 def check_ignore_index(ignore_index: SupportsIndex | None) -> int | None:
     """Return the label to ignore as an int of any size."""
-    if ignore_index is None:
-        return None
+    return None if ignore_index is None else check_index(ignore_index, "ignore_index", " or None")
+
+
+def check_index(value: SupportsIndex, name: str, alternative: str = "") -> int:
+    """Return an integer as an int of any size."""
     try:
-        if isinstance(ignore_index, bool):
+        if isinstance(value, bool):
             raise TypeError
-        return operator.index(ignore_index)
+        return operator.index(value)
     except TypeError:
         raise TypeError(
-            f"ignore_index must be an integer or None, not {ignore_index!r} "
-            f"({type(ignore_index).__name__})"
+            f"{name} must be an integer{alternative}, not {value!r} ({type(value).__name__})"
         ) from None
 
 

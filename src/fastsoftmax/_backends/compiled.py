@@ -11,6 +11,8 @@ from fastsoftmax._c import (
     log_softmax,
     log_softmax_backward,
     logsumexp,
+    partial_state,
+    shard_exponentials,
     softmax,
     softmax_backward,
 )
@@ -28,6 +30,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
+    "partial_state",
+    "shard_exponentials",
     "softmax",
     "softmax_backward",
 ]

@@ -22,6 +22,7 @@ from .numba_kernels.probabilities import (
     SOFTMAX,
 )
 from .numba_kernels.run import WORTH_A_THREAD, Plan, combine
+from .numba_kernels.shards import PARTIAL_STATE, SHARD_EXPONENTIALS
 
 __all__ = [
     "NAME",
@@ -34,6 +35,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
+    "partial_state",
+    "shard_exponentials",
     "softmax",
     "softmax_backward",
 ]
@@ -213,3 +216,17 @@ def grad_hess(
         grad,
         hess,
     )
+
+
+def partial_state(x: Array, targets: Array | None, state: Float64Array, num_threads: int) -> None:
+    """Write what rows that are a shard of the classes come to."""
+    y = _NO_ROWS[x.itemsize] if targets is None else targets
+    Plan(x, num_threads).run(PARTIAL_STATE, x, y, state)
+
+
+def shard_exponentials(
+    x: Array, targets: Array | None, rows: Float64Array, out: Array, num_threads: int
+) -> None:
+    """Write factor e^(x - M) - target y of each row's numbers."""
+    y = _NO_ROWS[x.itemsize] if targets is None else targets
+    Plan(x, num_threads).run(SHARD_EXPONENTIALS, x, y, rows, out)

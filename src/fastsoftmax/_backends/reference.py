@@ -27,6 +27,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
+    "partial_state",
+    "shard_exponentials",
     "softmax",
     "softmax_backward",
 ]
@@ -186,6 +188,50 @@ def grad_hess(
             hess[block] = curvature
 
 
+def partial_state(x: Array, targets: Array | None, state: Array, num_threads: int) -> None:
+    """Write what a shard of the classes comes to, with the targets if there are any."""
+    with np.errstate(all="ignore"):
+        for block in _blocks(x.shape):
+            rows = _Rows.of(x, block, None)
+            finite = np.isfinite(rows.peak)
+            numbers = state[block]
+            numbers[..., :1] = rows.peak
+            _split(numbers, 1, np.where(finite, rows.rest, 0) * rows.rest.dtype.type(2) ** 256)
+            if targets is None:
+                continue
+            y = _widen(targets[block])
+            mass = _sum_without(y, rows.top)
+            top = np.take_along_axis(y, rows.top, axis=-1)
+            terms = np.where(y == 0, 0, -y * (rows.shift + rows.lost))
+            below = terms.sum(axis=-1, keepdims=True)
+            _split(numbers, 3, np.where(finite, below, np.where(mass + top == 0, 0, np.inf)))
+            _split(numbers, 5, mass)
+            numbers[..., 7:] = top
+
+
+def _split(numbers: Array, column: int, values: Array) -> None:
+    """Write values as sums of two float64."""
+    hi = values.astype(np.float64)
+    numbers[..., column : column + 1] = hi
+    numbers[..., column + 1 : column + 2] = np.where(np.isfinite(hi), values - hi, 0)
+
+
+def shard_exponentials(
+    x: Array, targets: Array | None, rows: Array, out: Array, num_threads: int
+) -> None:
+    """Write factor e^(x - M) - target y, `apart` where x is M, of each row's numbers."""
+    with np.errstate(all="ignore"):
+        for block in _blocks(x.shape):
+            logits = _widen(x[block])
+            numbers = _widen(rows[block], logits.dtype.type)
+            maximum, hi, lo, target, apart = (numbers[..., i : i + 1] for i in range(5))
+            result = (hi + lo) * _exponentials(logits, maximum)[2]
+            if targets is not None:
+                result = result - target * _widen(targets[block])
+                result = np.where((logits == maximum) & ~np.isnan(apart), apart, result)
+            out[block] = result
+
+
 class _Rows(NamedTuple):
     """Rows of logits and their exponentials, in the wider type, the classes last.
 
@@ -206,10 +252,7 @@ class _Rows(NamedTuple):
             logits = np.where(where[block], logits, -np.inf)
         top = logits.argmax(axis=-1, keepdims=True)
         peak = np.take_along_axis(logits, top, axis=-1)
-        shift, lost = two_sum(logits, np.where(np.isfinite(peak), -peak, np.nan))
-        lost = np.where(np.isfinite(lost), lost, 0)
-        exp = np.exp(shift)
-        exp += exp * lost
+        shift, lost, exp = _exponentials(logits, peak)
         rest = _sum_without(exp, top)
         rest[np.isnan(np.take_along_axis(exp, top, axis=-1))] = np.nan
         return cls(top, peak, shift, lost, exp, rest)
@@ -226,6 +269,18 @@ class _Rows(NamedTuple):
         result: Array = p * (1 - p)
         np.put_along_axis(result, self.top, self.rest / (total * total), axis=-1)
         return result
+
+
+def _exponentials(logits: Array, peak: Array) -> tuple[Array, Array, Array]:
+    """Return logit - peak, rounded, what that rounding lost, and exp(logit - peak).
+
+    All is NaN where the peak is not finite.
+    """
+    shift, lost = two_sum(logits, np.where(np.isfinite(peak), -peak, np.nan))
+    lost = np.where(np.isfinite(lost), lost, 0)
+    exp = np.exp(shift)
+    exp += exp * lost
+    return shift, lost, exp
 
 
 def _loss(rows: _Rows, targets: Array) -> Array:

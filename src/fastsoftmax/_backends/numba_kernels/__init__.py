@@ -34,5 +34,6 @@ And the kernels, each on what stands above it:
     mean            the mean gradient
     cross_entropy   loss, gradient, mean gradient
     hessian         gradient and the diagonal of the Hessian
+    shards          rows of which other classes are elsewhere
     labels          the check of labels
 """

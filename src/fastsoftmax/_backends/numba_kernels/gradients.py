@@ -60,7 +60,7 @@ from .words import (
     to_real,
 )
 
-__all__ = ["find_gradients", "work_rows", "write_gradient"]
+__all__ = ["find_gradients", "sum_dense", "work_rows", "write_gradient"]
 
 
 class DenseSums(NamedTuple):
@@ -112,11 +112,11 @@ def dense_sums_of(x: Pointer, total: Any, below: Any) -> Any:
 
 
 @jitted
-def sum_dense(job: Any, b: Any, s: Any, x: Pointer, y: Pointer, m: Wide) -> Any:
+def sum_dense(want_loss: bool, b: Any, s: Any, x: Pointer, y: Pointer, m: Wide) -> Any:
     c = below_maximum_of(x, y, m)
     total = accumulate(b, s.partial, total_step, c)
     below = total
-    if job.want_loss:
+    if want_loss:
         below = accumulate(b, s.partial, below_step, c)
     return dense_sums_of(x, total, below)
 
@@ -305,7 +305,7 @@ def work_rows(job: Any, b: Any, s: Any, x: Pointer, e: Pointer, want_gradient: b
         if are_uniform(job):
             d = sum_uniform(job, b, s, x, p.maximum, f_label)
         else:
-            d = sum_dense(job, b, s, x, t.y, p.maximum)
+            d = sum_dense(job.want_loss, b, s, x, t.y, p.maximum)
     p = sum_rest(b, s, x, e, p, want_gradient)
     loss = p.top.hi
     if job.want_loss:

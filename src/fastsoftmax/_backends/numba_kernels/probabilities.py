@@ -39,7 +39,15 @@ from .sums import Sum
 from .walk import most_slots, next_block, slot_scratch
 from .words import any_lane, is_finite, select, to_float64, to_real
 
-__all__ = ["LOGSUMEXP", "LOG_SOFTMAX", "PLAIN_LOG_SOFTMAX", "PLAIN_SOFTMAX", "SOFTMAX"]
+__all__ = [
+    "LOGSUMEXP",
+    "LOG_SOFTMAX",
+    "PLAIN_LOG_SOFTMAX",
+    "PLAIN_SOFTMAX",
+    "SOFTMAX",
+    "all_finite",
+    "with_nans",
+]
 
 
 @staged

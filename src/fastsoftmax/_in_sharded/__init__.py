@@ -1,0 +1,1 @@
+"""What is behind `fastsoftmax.sharded`: shards of the classes, and shards of the samples."""
