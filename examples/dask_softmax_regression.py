@@ -7,7 +7,7 @@ for as long as a task takes, and what comes back from each is its part of the gr
 
     pip install "fastsoftmax[dask]" distributed scipy
     python examples/dask_softmax_regression.py
-    python examples/dask_softmax_regression.py --samples 100000 --iterations 5
+    python examples/dask_softmax_regression.py --samples 100000
 """
 
 from __future__ import annotations
@@ -133,14 +133,14 @@ def train(client: Client, folder: Path, arguments: argparse.Namespace) -> None:
 def parse() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--samples", type=int, default=3_000_000)
+    parser.add_argument("--samples", type=int, default=2_000_000)
     parser.add_argument("--features", type=int, default=128)
     parser.add_argument("--classes", type=int, default=20)
     parser.add_argument("--chunk", type=int, default=50_000, help="samples of a task")
     parser.add_argument("--l2", type=float, default=1e-4, help="strength of the penalty")
-    parser.add_argument("--iterations", type=int, default=20)
+    parser.add_argument("--iterations", type=int, default=12)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--memory", type=int, default=384, help="MiB, the limit of each worker")
+    parser.add_argument("--memory", type=int, default=320, help="MiB, the limit of each worker")
     parser.add_argument("--folder", type=Path, help="where to write the samples for as long")
     arguments = parser.parse_args()
     for name in ("samples", "features", "classes", "chunk", "iterations", "workers"):

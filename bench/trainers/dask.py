@@ -93,12 +93,18 @@ class Side:
         )
         self.client = stack.enter_context(Client(cluster, set_as_default=False))
         self.labels = np.random.default_rng(0).integers(0, shape[1], shape[0])
-        self.x = self.client.persist(lazy_logits(shape, chunks))
-        wait(self.x)
+        self.x = self._made(lazy_logits(shape, chunks))
 
     def call(self, make: Callable[[da.Array, Array], list[da.Array]]) -> Call:
         """Return what computes results, leaves them where they are, and forgets them."""
-        return lambda: wait(self.client.persist(make(self.x, self.labels)))
+        return lambda: self._made(make(self.x, self.labels))
+
+    def _made(self, lazy: Any) -> Any:
+        """Compute where it is to stay, and wait for it."""
+        with self.client.as_current():
+            computed = self.client.persist(lazy)
+            wait(computed)
+        return computed
 
     def sent(self) -> int:
         """Return the bytes that workers have received from each other."""

@@ -172,7 +172,7 @@ def test_the_example_learns(tmp_path: Path) -> None:
     assert 60 < float(accuracy) < 90
     peaks = re.search(r"peak memory of the workers: (\d+) MiB, (\d+) MiB;", done.stdout)
     assert peaks is not None
-    assert all(50 < int(peak) < 384 for peak in peaks.groups())
+    assert all(50 < int(peak) < 320 for peak in peaks.groups())
     assert list(tmp_path.iterdir()) == []
 
 
