@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 import fastsoftmax as fsm
+from fastsoftmax import sharded
 
 PUBLIC = [name for name in fsm.__all__ if not name.startswith("_")]
+SHARDED = [f"sharded.{name}" for name in sharded.__all__ if name != "STATE_SIZE"]
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +24,18 @@ def defaults() -> Iterator[None]:
     fsm.set_num_threads(None)
 
 
+def named(name: str) -> Any:
+    *modules, name = name.split(".")
+    return getattr(sharded if modules else fsm, name)
+
+
 def examples(name: str) -> list[doctest.DocTest]:
     finder = doctest.DocTestFinder(recurse=True, exclude_empty=True)
-    found = finder.find(getattr(fsm, name), name, globs=dict(vars(fsm)))
+    found = finder.find(named(name), name, globs=dict(vars(fsm)))
     return [test for test in found if test.examples]
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize("name", PUBLIC + SHARDED)
 def test_examples(name: str) -> None:
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     report: list[str] = []
@@ -37,9 +44,9 @@ def test_examples(name: str) -> None:
     assert runner.summarize(verbose=False).failed == 0, "".join(report)
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize("name", PUBLIC + SHARDED)
 def test_docstring(name: str) -> None:
-    thing: Any = getattr(fsm, name)
+    thing: Any = named(name)
     text = inspect.getdoc(thing)
     assert text
     assert examples(name), f"{name} has no example"

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 
 import fastsoftmax as fsm
+from fastsoftmax import sharded
 
 from . import cases
 from .layouts import layouts
@@ -50,7 +51,16 @@ def everything(x: Array, backend: str) -> dict[str, Any]:
     weights: dict[str, Any] = {"weight": weight, "sample_weight": sample_weight}
     ignoring: dict[str, Any] = {"ignore_index": int(labels[0])}
     on: dict[str, Any] = {"backend": backend}
+    smoothed: dict[str, Any] = {"label_smoothing": 0.1, "num_classes": num_classes}
+    state = sharded.partial_state(x, labels, **on)
+    soft_state = sharded.partial_state(x, soft, **on)
     return {
+        "state": state,
+        "state of soft": soft_state,
+        "state of smoothed": sharded.partial_state(x, labels, **smoothed, **on),
+        "sharded softmax": sharded.softmax(x, state, **on),
+        "sharded labels": sharded.cross_entropy_grad(x, labels, state, **on),
+        "sharded soft": sharded.cross_entropy_grad(x, soft, soft_state, **on),
         "softmax": fsm.softmax(x, **on),
         "masked softmax": fsm.softmax(x, where=generator.random(x.shape) < 0.7, **on),
         "log_softmax": fsm.log_softmax(x, **on),

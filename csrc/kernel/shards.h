@@ -33,9 +33,9 @@ static inline void put_sum(const struct fsm_job *job, size_t sample, size_t numb
 static ALWAYS_INLINE void put_row(const struct fsm_job *job, const struct block *b, const struct peaks *p, size_t i) {
     const struct fsm_sum rest = row_sum(&p->rest, i), scaled = {rest.hi * REST_SCALE, rest.lo * REST_SCALE};
     const struct fsm_sum ratio = sum_quotient(scaled, row_sum(&p->top, i)), none = {0, 0};
-    double maximum = p->maximum[i];
-    if (!isfinite(maximum)) maximum = infinite_logsumexp(b, i, p->maximum[i]);
-    if (isnan(rest.hi)) maximum = (double)NAN;
+    double maximum = isnan(rest.hi) ? (double)NAN : p->maximum[i];
+    /* Infinities alone may make a NaN of the rest. */
+    if (!isfinite(p->maximum[i])) maximum = infinite_logsumexp(b, i, p->maximum[i]);
     *row_number(job, b->sample + i, STATE_MAXIMUM) = maximum;
     put_sum(job, b->sample + i, STATE_REST, sum_either(isfinite(maximum), ratio, none));
 }

@@ -95,6 +95,10 @@ def partial_state(
     ImportError
         If the backend is not installed.
 
+    Notes
+    -----
+    Probabilities with class weights or smoothing are written out: an array of their size.
+
     Examples
     --------
     >>> from fastsoftmax import sharded
@@ -119,6 +123,7 @@ def partial_state(
     of_rows = given.with_arrays(t, y)
     if t is not None:
         of_rows.count(kernels, given, None)
+    columns[..., DISTANCE:] = 0.0
     kernels.partial_state(rows, of_rows.dense(rows), columns, threads)
     if t is not None:
         with np.errstate(all="ignore"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._pairs import Pair, exp_scaled, pair_of, quotient, times
 from .._typing import Array, Float64Array
-from .state import REST_SCALE, State, whole_sum
+from .state import REST_SCALE, State, weighted_rest, whole_sum
 from .targets import ShardTargets
 
 __all__ = ["ROW_SIZE", "Gradient", "row_numbers"]
@@ -80,8 +80,7 @@ class Gradient(NamedTuple):
 def _at_top(s: State, scale: Float64Array) -> Float64Array:
     """Return the gradient where the maximum is, NaN where that may be at several classes."""
     whole = whole_sum(s).hi
-    # A rest may be large again with its weight, and is not made small before.
-    less = (scale * s.top) * (s.rest.hi / whole) / REST_SCALE
+    less = weighted_rest(scale * s.top, s.rest.hi / whole)
     gradient = scale * (s.mass.hi / whole) - less
     return np.where(s.is_finite & (s.rest.hi < REST_SCALE), gradient, np.nan)
 

@@ -22,7 +22,7 @@ from .._arguments.targets import check_targets
 from .._control import resolve_backend
 from .._sums import accurate_sum
 from .._typing import Array, ArrayLike, Float64Array
-from .state import REST_SCALE, State, check_state, log_of_sum
+from .state import REST_SCALE, State, check_state, log_of_sum, weighted_rest
 
 __all__ = ["check_divisor", "check_dtype", "check_labels", "cross_entropy", "logsumexp"]
 
@@ -141,9 +141,9 @@ def _losses(s: State, sample_weight: Float64Array | None) -> Float64Array:
     """Return sum y (M - x) + sum y log(sum of e^(x - M)), both of terms that are not negative."""
     mass, logs = s.total_mass().hi, log_of_sum(s)
     scale = mass if sample_weight is None else sample_weight * mass
-    # A rest so small is its logarithm, and may be large again with its weight.
-    small = scale * s.rest.hi / REST_SCALE
-    spread = np.where(s.rest.hi < REST_SCALE * 2.0**-60, small + 0 * logs, scale * logs)
+    # A rest so small is its logarithm.
+    is_small = s.rest.hi < REST_SCALE * 2.0**-60
+    spread = np.where(is_small, weighted_rest(scale, s.rest.hi), scale * logs)
     distance = s.distance.hi if sample_weight is None else sample_weight * s.distance.hi
     none = s.distance.hi == 0 if sample_weight is None else (sample_weight == 0)
     # A weight of 0 leaves out even an infinite loss, but not a NaN.

@@ -26,6 +26,7 @@ __all__ = [
     "merge_states",
     "unscaled",
     "weighted_distance",
+    "weighted_rest",
     "whole_sum",
 ]
 
@@ -94,6 +95,17 @@ def whole_sum(state: State) -> Pair:
 def unscaled(rest: Pair) -> Pair:
     """Return a rest as it is; what is subnormal then is nothing beside 1."""
     return Pair(rest.hi / REST_SCALE, rest.lo / REST_SCALE)
+
+
+def weighted_rest(weight: Array, rest: Array) -> Array:
+    """Return weight rest / REST_SCALE: a small rest may be large again with its weight.
+
+    The scale is taken from whichever of the two, or their product, is not out of range without it.
+    """
+    large = weight >= 1
+    product = np.where(large, weight / REST_SCALE, weight) * rest
+    result: Array = np.where(large, product, product / REST_SCALE)
+    return result
 
 
 def log_of_sum(state: State) -> Float64Array:

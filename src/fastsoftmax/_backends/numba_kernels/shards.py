@@ -86,7 +86,9 @@ def put_sum(job: Any, b: Any, s: Any, number: int, values: Any) -> None:
 
 @staged
 def maximum_of(p: Any) -> Wide:
-    return select(p.rest.hi != p.rest.hi, np.nan, to_float64(p.maximum))
+    """Infinities alone may make a NaN of the rest, too."""
+    m = to_float64(p.maximum)
+    return select(is_finite(m) & (p.rest.hi != p.rest.hi), np.nan, m)
 
 
 @staged
@@ -102,7 +104,7 @@ def put_row(job: Any, b: Any, s: Any, x: Pointer, p: Any) -> None:
     """Without its targets."""
     maximum = maximum_of(p)
     if not all_finite(maximum):
-        maximum = with_nans(b, s, x, maximum)
+        maximum = with_nans(b, s, x, maximum)  # NaN stays NaN
     put_number(job, b, s, MAXIMUM, maximum)
     put_sum(job, b, s, REST, rest_of(p, maximum))
 
