@@ -11,7 +11,6 @@ import numpy as np
 from .. import sharded
 from .._arguments.arrays import float_dtypes
 from .._control import use_backend
-from .._pairs import Pair, plus
 from .._sums import accurate_sum
 from .._typing import Array, Float64Array
 from .tasks import errors_placed, only, weight_of_labels, with_samples
@@ -27,8 +26,14 @@ __all__ = [
     "state",
 ]
 
-ROWS, ELEMENTS = 256, 1 << 18
-"""The most samples, and elements of them, whose gradients are added in pairs."""
+GROUP = 32
+"""Samples whose gradients are added one after another; then groups, and groups of them."""
+STATES = 1 << 13
+"""The most states that are merged at a time.
+
+So few stay in the cache, and what is made of them is smaller than what glibc gets from the system
+and gives back to it each time: in Dask's workers, which set MALLOC_TRIM_THRESHOLD_, all of 128 KiB.
+"""
 
 
 def state(
@@ -56,7 +61,12 @@ def state(
 def merge_states(states: Float64Array, axis: tuple[int, ...], keepdims: bool) -> Float64Array:
     """Merge the states of blocks along the axis that the classes had, in their order."""
     (position,) = axis
-    merged = sharded.merge_states(list(np.moveaxis(states, position, 0)))
+    stacked = np.moveaxis(states, position, 0)
+    flat = stacked.reshape(len(stacked), -1, states.shape[-1])
+    merged, step = np.empty(flat.shape[1:]), max(1, STATES // len(flat))
+    for begin in range(0, flat.shape[1], step):
+        merged[begin : begin + step] = sharded.merge_states(flat[:, begin : begin + step])
+    merged = merged.reshape(stacked.shape[1:])
     return np.expand_dims(merged, position) if keepdims else merged
 
 
@@ -153,23 +163,20 @@ def mean_grad(x: Any, *more: Any, options: dict[str, Any]) -> Float64Array:
     _, compute = float_dtypes(block.dtype, "logits")
     gradient = grad(block.astype(compute, copy=False), *more, options=options)
     rows = np.moveaxis(gradient, options["axis"], -1).reshape(-1, gradient.shape[options["axis"]])
-    return with_samples(_sum_of_rows(rows), gradient.ndim - 1)
+    total = _sum_of_rows(rows)
+    return with_samples(np.stack([total, np.zeros_like(total)], axis=-1), gradient.ndim - 1)
 
 
 def _sum_of_rows(rows: Array) -> Float64Array:
-    """Add rows in pairs, some at a time, and what they come to without rounding errors."""
+    """Add rows by a tree, so that rounding errors do not grow with their number."""
     length = rows.shape[1]
-    step = min(ROWS, max(1, ELEMENTS // length))
-    total = Pair(np.zeros(length), np.zeros(length))
     with np.errstate(all="ignore"):
-        for begin in range(0, len(rows), step):
-            part = rows[begin : begin + step].astype(np.float64)
-            while len(part) > 1:
-                half = len(part) // 2
-                sums = part[:half] + part[half : 2 * half]
-                part = np.concatenate([sums, part[2 * half :]])
-            total = plus(total, Pair(part[0], np.zeros(length)))
-    return np.stack(total, axis=-1)
+        while len(rows) > GROUP:
+            whole = len(rows) // GROUP * GROUP
+            groups = rows[:whole].reshape(-1, GROUP, length).sum(axis=1, dtype=np.float64)
+            left = rows[whole:].sum(axis=0, dtype=np.float64, keepdims=True)
+            rows = np.concatenate([groups, left]) if whole < len(rows) else groups
+        return np.asarray(rows.sum(axis=0, dtype=np.float64))
 
 
 def _kept(block: Array, where: Array | None) -> Array:
