@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fastsoftmax as fs
+from tests.subprocesses import run_python
 
 from . import library
 from .dask_problems import Array, logits, problem, same_bits
@@ -236,3 +237,10 @@ def test_errors_when_computed(chunks: tuple[int, int]) -> None:
     bad = da.from_array(np.array([1.0] * 9 + [np.nan]), chunks=5)
     with pytest.raises(ValueError, match="is not a number"):
         fsd.cross_entropy(x, np.arange(10) % 7, sample_weight=bad).compute()
+
+
+def test_what_to_do_without_dask() -> None:
+    script = "import sys; sys.modules['dask'] = None; import fastsoftmax.dask"
+    done = run_python(script, check=False)
+    assert "ImportError: fastsoftmax.dask needs dask" in done.stderr
+    assert 'pip install "fastsoftmax[dask]"' in done.stderr
