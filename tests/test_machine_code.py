@@ -39,6 +39,7 @@ ROW_BY_ROW = {
     "log_softmax_backward": {"exp", "frexp", "ldexp"},
     "cross_entropy": {"frexp", "ldexp"},
     "grad_hess": {"frexp", "ldexp"},
+    "shard_exponentials": {"frexp", "ldexp"},
     "softmax": {"frexp", "ldexp"},
     "plain_softmax": {"frexp", "ldexp"},
 }

@@ -56,7 +56,10 @@ def quotient(a: Pair, b: Pair) -> Pair:
 
 
 def _joined(hi: Array, lo: Array) -> Pair:
-    return pair_of(hi, np.where(np.isfinite(hi), lo, 0.0))
+    """Return the sum of two numbers of which the second is the smaller (Dekker)."""
+    total = hi + lo
+    finite = np.isfinite(total)
+    return Pair(np.where(finite, total, hi), np.where(finite, lo - (total - hi), 0.0))
 
 
 def _product_error(a: Array, b: Array, product: Array) -> Array:

@@ -23,7 +23,6 @@ from .state import (
     TOP,
     State,
     check_state,
-    either,
     log_of_sum,
     weighted_distance,
 )
@@ -145,14 +144,17 @@ def _add_labels(x: Array, targets: ShardTargets, columns: Float64Array) -> None:
     s = State.of(rows)
     logit = x[outer, inner, local[places]].astype(np.float64)
     is_top = (logit == s.maximum) & s.is_finite
-    mass = Pair(own, np.zeros_like(own))
-    distance = plus(s.distance, weighted_distance(mass, s.maximum, logit))
+    mass = Pair(own, np.zeros(own.shape))
+    distance = weighted_distance(mass, s.maximum, logit)
+    others = Pair(np.where(is_top, 0.0, own), mass.lo)
+    if targets.is_dense():
+        distance, others = plus(s.distance, distance), plus(s.mass, others)
     # At -inf nothing is known of how far the maximum is but that it is infinitely far.
     lowest = s.maximum == -np.inf
     rows[:, DISTANCE] = np.where(lowest, np.inf, distance.hi)
     rows[:, DISTANCE + 1] = np.where(lowest, 0.0, distance.lo)
     rows[:, TOP] += np.where(is_top, own, 0.0)
-    rows[:, MASS], rows[:, MASS + 1] = either(is_top, s.mass, plus(s.mass, mass))
+    rows[:, MASS], rows[:, MASS + 1] = others
     columns[places] = rows
 
 
@@ -212,9 +214,8 @@ def softmax(
             axis, (x, np.moveaxis(whole, -1, axis), work), 1
         )
         with np.errstate(all="ignore"):
-            s = State.of(columns)
-            one = Pair(np.ones(s.maximum.shape), np.zeros(s.maximum.shape))
-            numbers = row_numbers(s, one)
+            one = Pair(np.ones(()), np.zeros(()))
+            numbers = row_numbers(State.of(columns), one, x.dtype == np.float64)
         kernels.shard_exponentials(rows, None, numbers, results, threads)
         for place, temporary in pending:
             np.copyto(place, temporary)

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._pairs import Pair, exp_scaled, pair_of, quotient, times
+from .._pairs import Pair, quotient, times
+from .._sums import two_sum
 from .._typing import Array, Float64Array
-from .state import REST_SCALE, State, weighted_rest, whole_sum
+from .state import REST_SCALE, State, weighted_rest, whole_of, whole_sum
 from .targets import ShardTargets
 
 __all__ = ["ROW_SIZE", "Gradient", "row_numbers"]
@@ -18,9 +19,9 @@ ROW_SIZE = 5
 MAXIMUM, FACTOR, TARGET, APART = 0, 1, 3, 4
 
 
-def row_numbers(s: State, scale: Pair) -> Float64Array:
+def row_numbers(s: State, scale: Pair, exact: bool) -> Float64Array:
     """Return what makes a row's exponentials `scale` times its probabilities."""
-    factor = quotient(scale, whole_sum(s))
+    factor = _over_whole(scale, s, exact)
     numbers = np.empty((*s.maximum.shape, ROW_SIZE))
     numbers[..., MAXIMUM] = s.maximum
     numbers[..., FACTOR] = np.where(s.is_finite, factor.hi, np.nan)
@@ -28,6 +29,13 @@ def row_numbers(s: State, scale: Pair) -> Float64Array:
     numbers[..., TARGET] = 0.0
     numbers[..., APART] = np.nan
     return numbers
+
+
+def _over_whole(scale: Pair, s: State, exact: bool) -> Pair:
+    """Return scale / (1 + rest); for float32, float64 is more than is seen of it."""
+    if exact:
+        return quotient(scale, whole_sum(s))
+    return Pair(scale.hi / whole_of(s), np.zeros(()))
 
 
 class Gradient(NamedTuple):
@@ -56,17 +64,16 @@ class Gradient(NamedTuple):
     ) -> Gradient:
         """Return the gradient of logits before these are overwritten."""
         s = State.of(columns)
-        shape = s.maximum.shape
-        zeros = np.zeros(shape)
-        weight = np.ones(shape) if sample_weight is None else sample_weight
-        scale = quotient(Pair(weight, zeros), Pair(np.full(shape, divisor), zeros))
-        numbers = row_numbers(s, times(s.total_mass(), scale))
+        weight = 1.0 if sample_weight is None else sample_weight
+        scale = np.asarray(weight / divisor)
+        exact = x.dtype == np.float64
+        mass = _scaled_mass(s, weight, divisor) if exact else Pair(s.mass_in_all() * scale, scale)
+        numbers = row_numbers(s, mass, exact)
         dense = targets.dense(x)
-        at_top = _at_top(s, scale.hi)
         if dense is not None:
-            numbers[..., TARGET] = scale.hi
-            numbers[..., APART] = at_top
-        places, entries = _labels(x, targets, s, scale.hi, at_top)
+            numbers[..., TARGET] = scale
+            numbers[..., APART] = _at_top(s, scale)
+        places, entries = _labels(x, targets, columns, scale)
         return cls(numbers, dense, places, entries, targets.ignored())
 
     def finish(self, results: Array) -> None:
@@ -77,16 +84,22 @@ class Gradient(NamedTuple):
                 results[self.ignored] = 0.0
 
 
-def _at_top(s: State, scale: Float64Array) -> Float64Array:
+def _scaled_mass(s: State, weight: Array | float, divisor: float) -> Pair:
+    zero = np.zeros(())
+    scale = quotient(Pair(np.asarray(weight), zero), Pair(np.asarray(divisor), zero))
+    return times(s.total_mass(), scale)
+
+
+def _at_top(s: State, scale: Array) -> Float64Array:
     """Return the gradient where the maximum is, NaN where that may be at several classes."""
-    whole = whole_sum(s).hi
+    whole = whole_of(s)
     less = weighted_rest(scale * s.top, s.rest.hi / whole)
     gradient = scale * (s.mass.hi / whole) - less
     return np.where(s.is_finite & (s.rest.hi < REST_SCALE), gradient, np.nan)
 
 
 def _labels(
-    x: Array, targets: ShardTargets, s: State, scale: Float64Array, at_top: Float64Array
+    x: Array, targets: ShardTargets, columns: Float64Array, scale: Array
 ) -> tuple[tuple[Array, ...], Float64Array]:
     """Return where labels of this shard are, and their entries."""
     none = np.empty(0, np.int64)
@@ -94,17 +107,21 @@ def _labels(
         return (none, none, none), np.empty(0)
     local, own = targets.own(x.shape[2])
     places = np.nonzero(own)
-    classes, own, scale = local[places], own[places], scale[places]
+    classes, own = local[places], own[places]
+    s = State.of(columns[places])
+    if scale.shape:
+        scale = scale[places]
     logit = x[*places, classes].astype(np.float64)
-    maximum = s.maximum[places]
-    exponential = exp_scaled(pair_of(logit, -maximum), 0)
-    mass, whole = s.total_mass().hi[places], whole_sum(s).hi[places]
+    below, lost = two_sum(logit, -s.maximum)
+    e = np.exp(below)
+    e += e * np.where(np.isfinite(below), lost, 0.0)
     y = own
     if targets.smoothing:
         smooth = targets.smoothing / targets.num_classes
         weights = targets.shard_weight(x.shape[2])
         y = own + (smooth if weights is None else smooth * weights[classes])
-    entries = scale * (mass * (exponential.hi / whole) - y)
-    entries = np.where(np.isfinite(maximum), entries, np.nan)
-    is_apart = (logit == maximum) & ~np.isnan(at_top[places])
-    return (*places, classes), np.where(is_apart, at_top[places], entries)
+    entries = scale * (s.mass_in_all() * (e / whole_of(s)) - y)
+    entries = np.where(s.is_finite, entries, np.nan)
+    at_top = _at_top(s, scale)
+    is_apart = (logit == s.maximum) & ~np.isnan(at_top)
+    return (*places, classes), np.where(is_apart, at_top, entries)

@@ -139,7 +139,7 @@ def cross_entropy(
 
 def _losses(s: State, sample_weight: Float64Array | None) -> Float64Array:
     """Return sum y (M - x) + sum y log(sum of e^(x - M)), both of terms that are not negative."""
-    mass, logs = s.total_mass().hi, log_of_sum(s)
+    mass, logs = s.mass_in_all(), log_of_sum(s)
     scale = mass if sample_weight is None else sample_weight * mass
     # A rest so small is its logarithm.
     is_small = s.rest.hi < REST_SCALE * 2.0**-60

@@ -27,6 +27,7 @@ __all__ = [
     "unscaled",
     "weighted_distance",
     "weighted_rest",
+    "whole_of",
     "whole_sum",
 ]
 
@@ -65,6 +66,10 @@ class State(NamedTuple):
         """Return the sum of all targets."""
         return plus(self.mass, Pair(self.top, np.zeros_like(self.top)))
 
+    def mass_in_all(self) -> Float64Array:
+        """Return the same, rounded."""
+        return self.mass.hi + self.top
+
 
 def check_state(
     state: ArrayLike, samples: tuple[int, ...] | None = None, name: str = "state"
@@ -90,6 +95,12 @@ def whole_sum(state: State) -> Pair:
     """Return the sum of e^(x - M), 1 where M is not finite."""
     one = np.ones(state.maximum.shape)
     return plus(Pair(one, np.zeros_like(one)), unscaled(state.rest))
+
+
+def whole_of(state: State) -> Float64Array:
+    """Return the same, rounded."""
+    whole: Float64Array = 1.0 + state.rest.hi / REST_SCALE
+    return whole
 
 
 def unscaled(rest: Pair) -> Pair:
@@ -193,18 +204,24 @@ def _merged(stacked: Float64Array) -> Float64Array:
     numbers = np.arange(len(stacked)).reshape(-1, *(1,) * maximum.ndim)
     is_top = numbers == s.maximum.argmax(axis=0)
     factor = exp_scaled(pair_of(s.maximum, -maximum), SCALE_BITS)
-    rest = either(is_top, s.rest, times(factor, whole_sum(s)))
-    mass = s.total_mass()
-    distance = plus(s.distance, weighted_distance(mass, maximum, s.maximum))
-    mass = either(is_top, s.mass, mass)
-    sums = _folded(*(np.stack(parts, axis=1) for parts in zip(rest, distance, mass, strict=True)))
-    result = np.empty(stacked.shape[1:])
+    rest = _folded(either(is_top, s.rest, times(factor, whole_sum(s))))
+    finite = np.isfinite(maximum)
+    result = np.zeros(stacked.shape[1:])
     result[..., MAXIMUM] = maximum
-    for column, hi, lo in zip((REST, DISTANCE, MASS), sums.hi, sums.lo, strict=True):
-        result[..., column], result[..., column + 1] = hi, lo
-    result[..., REST : REST + 2][~np.isfinite(maximum)] = 0.0
-    result[..., TOP] = np.where(is_top, s.top, 0.0).sum(axis=0)
+    result[..., REST] = np.where(finite, rest.hi, 0.0)
+    result[..., REST + 1] = np.where(finite, rest.lo, 0.0)
+    if stacked[..., DISTANCE:].any():
+        _merge_targets(s, maximum, is_top, result)
     return result
+
+
+def _merge_targets(s: State, maximum: Float64Array, is_top: Array, result: Float64Array) -> None:
+    mass = s.total_mass()
+    distance = _folded(plus(s.distance, weighted_distance(mass, maximum, s.maximum)))
+    result[..., DISTANCE], result[..., DISTANCE + 1] = distance
+    mass = _folded(either(is_top, s.mass, mass))
+    result[..., MASS], result[..., MASS + 1] = mass
+    result[..., TOP] = np.where(is_top, s.top, 0.0).sum(axis=0)
 
 
 def weighted_distance(mass: Pair, maximum: Array, values: Array) -> Pair:
@@ -222,8 +239,9 @@ def either(condition: Array, yes: Pair, no: Pair) -> Pair:
     return Pair(np.where(condition, yes.hi, no.hi), np.where(condition, yes.lo, no.lo))
 
 
-def _folded(hi: Float64Array, lo: Float64Array) -> Pair:
+def _folded(terms: Pair) -> Pair:
     """Add up along the first axis, in its order."""
+    hi, lo = terms
     total = Pair(hi[0], lo[0])
     for i in range(1, len(hi)):
         total = plus(total, Pair(hi[i], lo[i]))
