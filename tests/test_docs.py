@@ -11,7 +11,7 @@ import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
 #: What a page needs, by its name; it is skipped elsewhere.
-NEEDED = {"sklearn": ("sklearn",), "boosting": ("xgboost", "lightgbm")}
+NEEDED = {"sklearn": ("sklearn",), "boosting": ("xgboost", "lightgbm"), "scale": ("dask",)}
 PAGES = [page for page in sorted(DOCS.glob("*.md")) if re.search(r"^>>> ", page.read_text(), re.M)]
 
 

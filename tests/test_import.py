@@ -16,6 +16,7 @@ HEAVY = (
     "llvmlite",
     "torch",
     "jax",
+    "dask",
     "scipy",
     "sklearn",
     "pandas",

@@ -22,6 +22,14 @@ ADAPTERS = {
     "sklearn": ("SoftmaxRegression",),
     "xgboost": ("SoftmaxObjective", "mlogloss", "merror"),
     "lightgbm": ("SoftmaxObjective", "multi_logloss", "multi_error"),
+    "dask": (
+        "softmax",
+        "log_softmax",
+        "logsumexp",
+        "cross_entropy",
+        "cross_entropy_value_and_grad",
+        "cross_entropy_value_and_mean_grad",
+    ),
 }
 NAMES = [(adapter, name) for adapter, names in ADAPTERS.items() for name in names]
 

@@ -14,12 +14,14 @@ from .arrays import FLOAT64, as_array, cast, float_dtypes
 
 __all__ = [
     "check_class_weight",
+    "check_class_weight_shape",
     "check_hessian",
     "check_ignore_index",
     "check_index",
     "check_label_smoothing",
     "check_reduction",
     "check_sample_weight",
+    "check_sample_weight_shape",
 ]
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -81,25 +83,36 @@ def check_index(value: SupportsIndex, name: str, alternative: str = "") -> int:
 def check_class_weight(weight: ArrayLike, num_classes: int, name: str = "weight") -> Float64Array:
     """Return the weights of the classes as float64 in one piece."""
     array = _as_float64(weight, name)
-    if array.shape != (num_classes,):
-        raise ValueError(
-            f"{name} must have one entry for each of the {num_classes} classes, "
-            f"a shape of {(num_classes,)}, not {array.shape}"
-        )
+    check_class_weight_shape(array.shape, num_classes, name)
     _check_not_negative(array, name)
     return np.ascontiguousarray(array)
+
+
+def check_class_weight_shape(
+    shape: tuple[int, ...], num_classes: int, name: str = "weight"
+) -> None:
+    """Raise unless there is one weight for each class."""
+    if shape != (num_classes,):
+        raise ValueError(
+            f"{name} must have one entry for each of the {num_classes} classes, "
+            f"a shape of {(num_classes,)}, not {shape}"
+        )
 
 
 def check_sample_weight(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Float64Array:
     """Return the weights of the samples as float64."""
     array = _as_float64(sample_weight, "sample_weight")
-    if array.shape != shape:
-        raise ValueError(
-            f"sample_weight must have one entry for each sample, "
-            f"a shape of {shape}, not {array.shape}"
-        )
+    check_sample_weight_shape(array.shape, shape)
     _check_not_negative(array, "sample_weight")
     return array
+
+
+def check_sample_weight_shape(shape: tuple[int, ...], samples: tuple[int, ...]) -> None:
+    """Raise unless there is one weight for each sample."""
+    if shape != samples:
+        raise ValueError(
+            f"sample_weight must have one entry for each sample, a shape of {samples}, not {shape}"
+        )
 
 
 def _as_float64(values: ArrayLike, name: str) -> Float64Array:

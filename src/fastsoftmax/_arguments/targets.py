@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from .._typing import Array, ArrayLike
 from .arrays import as_array, cast, float_dtypes
 from .exports import is_exported
 
-__all__ = ["LabelError", "check_targets", "label_error"]
+__all__ = ["LabelError", "are_labels", "check_label_dtype", "check_targets", "label_error"]
 
 INT32 = np.dtype(np.int32)
 INT64 = np.dtype(np.int64)
@@ -41,34 +42,67 @@ def check_targets(
         None where no label can be equal to it.
     """
     array = as_array(targets, "targets")
-    if array.shape == samples:
+    if not are_labels(array.shape, array.dtype, shape, samples, ignore_index):
+        return None, array, None
+    dtype = array.dtype
+    if (dtype is not INT64 and dtype is not INT32) or not array.flags.aligned:
+        array, ignore_index = _to_labels(array, targets, num_classes, ignore_index)
         dtype = array.dtype
-        if (dtype is not INT64 and dtype is not INT32) or not array.flags.aligned:
-            array, ignore_index = _to_labels(array, targets, num_classes, ignore_index)
-            dtype = array.dtype
-        if ignore_index is not None:
-            lowest, highest = LIMITS[dtype]
-            if not lowest <= ignore_index <= highest:
-                ignore_index = None
-        return array, None, ignore_index
-    if array.shape == shape:
-        float_dtypes(array.dtype, "targets")
+    if ignore_index is not None:
+        lowest, highest = LIMITS[dtype]
+        if not lowest <= ignore_index <= highest:
+            ignore_index = None
+    return array, None, ignore_index
+
+
+def are_labels(
+    target_shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    samples: tuple[int, ...],
+    ignore_index: int | None,
+) -> bool:
+    """Tell labels from probabilities; raise if the targets can be neither.
+
+    The dtype of labels is left to `check_label_dtype`.
+    """
+    if target_shape == samples:
+        return True
+    if target_shape == shape:
+        float_dtypes(dtype, "targets")
         if ignore_index is not None:
             raise ValueError(
                 f"ignore_index = {ignore_index} has no meaning for targets that are probabilities; "
                 "give those samples a sample_weight of 0"
             )
-        return None, array, None
+        return False
     raise ValueError(
         f"targets must be labels of shape {samples} or probabilities of shape {shape}, "
-        f"not an array of shape {array.shape} and dtype {array.dtype}"
+        f"not an array of shape {target_shape} and dtype {dtype}"
     )
 
 
-def label_error(labels: Array, num_classes: int, ignore_index: int | None) -> LabelError:
-    """Return the error that names the first label out of range, in the caller's own order."""
+def check_label_dtype(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise unless labels are integers."""
+    if dtype.kind not in "iu":
+        raise TypeError(
+            f"targets of shape {shape} are labels and must be of an integer dtype, not {dtype}"
+        )
+
+
+def label_error(
+    labels: Array,
+    num_classes: int,
+    ignore_index: int | None,
+    origin: tuple[int, ...] | None = None,
+) -> LabelError:
+    """Return the error that names the first label out of range, in the caller's own order.
+
+    `origin` is where these labels begin in a larger array, if they are a part of one.
+    """
     index = np.unravel_index(_first_bad(labels, num_classes, ignore_index), labels.shape)
-    place = f"[{', '.join(str(position) for position in index)}]" if index else ""
+    whole = index if origin is None else np.add(origin, index)
+    place = f"[{', '.join(str(position) for position in whole)}]" if index else ""
     classes = "1 class" if num_classes == 1 else f"{num_classes} classes"
     exception = "" if ignore_index is None else f" and is not ignore_index = {ignore_index}"
     return LabelError(f"targets{place} = {labels[index]} is out of range for {classes}{exception}")
@@ -99,11 +133,7 @@ def _to_labels(
         exact = np.array(targets, dtype=object)
         if exact.shape == array.shape and all(_is_integer(label) for label in exact.flat):
             return _fit(exact, num_classes, ignore_index)
-    if kind not in "iu":
-        raise TypeError(
-            f"targets of shape {array.shape} are labels and must be of an integer dtype, "
-            f"not {array.dtype}"
-        )
+    check_label_dtype(array.shape, array.dtype)
     if array.size and kind == "u" and array.itemsize == 8 and int(array.max()) > LIMITS[INT64][1]:
         return _fit(array, num_classes, ignore_index)
     if array.dtype == INT32:
