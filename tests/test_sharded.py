@@ -425,6 +425,17 @@ def test_no_samples(backend: Variant, dtype: str) -> None:
     assert sharded.cross_entropy(state, labels, reduction="sum") == 0
 
 
+def test_many_samples_are_merged_as_each_of_them() -> None:
+    x = cases.rng("many states").standard_normal((2, 9000, 3)) * 5
+    states = [sharded.partial_state(part, backend="numpy") for part in x]
+    merged = sharded.merge_states(states)
+    np.testing.assert_array_equal(merged[-7:], sharded.merge_states([s[-7:] for s in states]))
+    np.testing.assert_array_equal(
+        merged.reshape(3, 3000, -1), sharded.merge_states([s.reshape(3, 3000, -1) for s in states])
+    )
+    assert sharded.merge_states(np.zeros((2, 0, sharded.STATE_SIZE))).shape == (0, 8)
+
+
 @pytest.mark.parametrize("kind", ["labels", "soft", "smoothed"])
 def test_outputs(backend: Variant, dtype: str, kind: str) -> None:
     """In place, and where they overlap the input otherwise."""

@@ -28,12 +28,6 @@ __all__ = [
 
 GROUP = 32
 """Samples whose gradients are added one after another; then groups, and groups of them."""
-STATES = 1 << 13
-"""The most states that are merged at a time.
-
-So few stay in the cache, and what is made of them is smaller than what glibc gets from the system
-and gives back to it each time: in Dask's workers, which set MALLOC_TRIM_THRESHOLD_, all of 128 KiB.
-"""
 
 
 def state(
@@ -61,12 +55,7 @@ def state(
 def merge_states(states: Float64Array, axis: tuple[int, ...], keepdims: bool) -> Float64Array:
     """Merge the states of blocks along the axis that the classes had, in their order."""
     (position,) = axis
-    stacked = np.moveaxis(states, position, 0)
-    flat = stacked.reshape(len(stacked), -1, states.shape[-1])
-    merged, step = np.empty(flat.shape[1:]), max(1, STATES // len(flat))
-    for begin in range(0, flat.shape[1], step):
-        merged[begin : begin + step] = sharded.merge_states(flat[:, begin : begin + step])
-    merged = merged.reshape(stacked.shape[1:])
+    merged = sharded.merge_states(np.moveaxis(states, position, 0))
     return np.expand_dims(merged, position) if keepdims else merged
 
 

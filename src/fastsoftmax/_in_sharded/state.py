@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -33,6 +34,13 @@ __all__ = [
 
 STATE_SIZE = 8
 """float64 numbers a sample."""
+
+AT_A_TIME = 1 << 13
+"""States merged at a time.
+
+So few stay in the cache, and what is made of them on the way is smaller than what glibc gets from
+the system and gives back to it each time.
+"""
 
 SCALE_BITS = 256
 REST_SCALE = 2.0**SCALE_BITS
@@ -174,8 +182,12 @@ def merge_states(states: ArrayLike | Sequence[ArrayLike]) -> Float64Array:
     stacked = _stacked(states)
     if len(stacked) == 1:
         return np.array(stacked[0])
+    flat = stacked.reshape(len(stacked), math.prod(stacked.shape[1:-1]), STATE_SIZE)
+    merged, step = np.empty(flat.shape[1:]), max(1, AT_A_TIME // len(flat))
     with np.errstate(all="ignore"):
-        return _merged(stacked)
+        for begin in range(0, len(merged), step):
+            merged[begin : begin + step] = _merged(flat[:, begin : begin + step])
+    return merged.reshape(stacked.shape[1:])
 
 
 def _stacked(states: Any) -> Float64Array:
@@ -189,7 +201,8 @@ def _stacked(states: Any) -> Float64Array:
                     "states to be merged are of the same samples"
                 )
         return np.stack(arrays)
-    stacked = check_state(states, None, "states") if np.size(states) else np.empty(0)
+    is_empty = isinstance(states, (list, tuple)) and not states
+    stacked = np.empty(0) if is_empty else check_state(states, None, "states")
     if stacked.ndim < 2 or len(stacked) == 0:
         raise ValueError(
             "states must be several states, or an array of them stacked along its first axis, "
