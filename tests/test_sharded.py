@@ -425,6 +425,18 @@ def test_no_samples(backend: Variant, dtype: str) -> None:
     assert sharded.cross_entropy(state, labels, reduction="sum") == 0
 
 
+def test_two_classes_with_the_maximum(backend: Variant, dtype: str) -> None:
+    """Whichever way rounding goes where the rest is 1, both have the gradient of p = 1/2."""
+    rng = cases.rng("two maxima")
+    value = rng.standard_normal(20_000) * rng.choice([1e-3, 1, 10, 1e3], 20_000)
+    x = np.stack([value, value], axis=1).astype(dtype)
+    y = rng.random(x.shape).astype(dtype)
+    state = sharded.partial_state(x, y, backend=backend.name)
+    grad = sharded.cross_entropy_grad(x, y, state, reduction="sum", backend=backend.name)
+    exact = (y.astype(np.float64) - y[:, ::-1]) / -2
+    assert np.abs(grad - exact).max() <= np.finfo(dtype).eps
+
+
 def test_many_samples_are_merged_as_each_of_them() -> None:
     x = cases.rng("many states").standard_normal((2, 9000, 3)) * 5
     states = [sharded.partial_state(part, backend="numpy") for part in x]

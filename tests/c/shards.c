@@ -10,6 +10,9 @@ enum { MAXIMUM, REST, DISTANCE = 3, MASS = 5, TOP = 7, STATE_SIZE };
 enum { FACTOR = 1, TARGET = 3, APART, ROW_SIZE };
 enum { REST_EXPONENT = 256 };
 
+/* Below it no other class has the maximum too: then the rest would be 1, or what rounding made of 1. */
+#define ALONE (1 - 0x1p-30)
+
 int is_of_shards(const struct task *task) {
     return task->operation == FSM_OPERATION_partial_state || task->operation == FSM_OPERATION_shard_exponentials;
 }
@@ -29,15 +32,16 @@ static double loss_of(const double *state, int has_targets) {
     return isfinite(state[MAXIMUM]) ? (double)(pair(state, DISTANCE) + mass_of(state) * log_sum) : (double)NAN;
 }
 
-/* What is out of the format's range is infinite. */
+/* What would be rounded to more than the format's range has is infinite. */
 static double rounded(const struct format *format, double value) {
-    return fabs(value) >= ldexp(1, format->top) ? copysign((double)INFINITY, value) : format_round(format, value);
+    const double beyond = ldexp(1 - ldexp(1, -format->digits - 1), format->top);
+    return fabs(value) >= beyond ? copysign((double)INFINITY, value) : format_round(format, value);
 }
 
 /* As they are for a scale of 1. */
 static void make_row(const double *state, int has_targets, double *row) {
     const exact rest = rest_of(state), whole = 1 + rest, factor = (has_targets ? mass_of(state) : 1) / whole;
-    const int is_apart = has_targets && isfinite(state[MAXIMUM]) && rest < 1;
+    const int is_apart = has_targets && isfinite(state[MAXIMUM]) && rest < ALONE;
     row[MAXIMUM] = state[MAXIMUM];
     row[FACTOR] = (double)factor;
     row[FACTOR + 1] = (double)(factor - row[FACTOR]);

@@ -18,6 +18,10 @@ __all__ = ["ROW_SIZE", "Gradient", "row_numbers"]
 ROW_SIZE = 5
 MAXIMUM, FACTOR, TARGET, APART = 0, 1, 3, 4
 
+# Below it no other class has the maximum too: then the rest would be 1, or what rounding made of 1,
+# which of float32 logits is within 2^-36.
+ALONE = REST_SCALE * (1 - 2.0**-30)
+
 
 def row_numbers(s: State, scale: Pair, exact: bool) -> Float64Array:
     """Return what makes a row's exponentials `scale` times its probabilities."""
@@ -95,7 +99,7 @@ def _at_top(s: State, scale: Array) -> Float64Array:
     whole = whole_of(s)
     less = weighted_rest(scale * s.top, s.rest.hi / whole)
     gradient = scale * (s.mass.hi / whole) - less
-    return np.where(s.is_finite & (s.rest.hi < REST_SCALE), gradient, np.nan)
+    return np.where(s.is_finite & (s.rest.hi < ALONE), gradient, np.nan)
 
 
 def _labels(
