@@ -20,7 +20,7 @@ from fastsoftmax._linear.tiles import Tiles
 from . import cases, oracle
 from .layouts import layouts
 from .test_memory import peak_of
-from .variants import Variant
+from .variants import INSTALLED, Variant
 
 Array = npt.NDArray[Any]
 
@@ -31,6 +31,12 @@ TILES = {
     "parts": Tiles(chunk=40, columns=130, rows=40, classes=60),
 }
 WORST = 4  # ulp, of what the contract bounds
+
+
+@pytest.fixture(params=INSTALLED)
+def backend(request: pytest.FixtureRequest) -> Variant:
+    """A backend; what depends on its instruction set is tested with the kernels."""
+    return Variant(request.param)
 
 
 @pytest.fixture(params=list(TILES))
