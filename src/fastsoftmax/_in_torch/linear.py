@@ -213,7 +213,7 @@ def _check(
             raise TypeError(
                 f"input and {name} must be floating-point, not {input.dtype} and {tensor.dtype}"
             )
-        if tensor.dtype != input.dtype and not torch.is_autocast_enabled(input.device.type):
+        if tensor.dtype != input.dtype and input.is_cpu and not torch.is_autocast_enabled("cpu"):
             raise TypeError(
                 f"input and {name} must be of one dtype, not {input.dtype} and {tensor.dtype}"
             )

@@ -91,7 +91,8 @@ def gradients_by_sample(
     """Return the gradients of the sum of the samples' losses, each times a factor of its own.
 
     The factors are the samples' weights. Samples with negative ones are gone through apart, with
-    the weights' opposites, and what comes of them is subtracted.
+    the weights' opposites, and what comes of them is subtracted. Factors that are not finite are
+    none that weights can be.
     """
     scales = scales.detach().double()
     if not scales.isfinite().all():
@@ -104,13 +105,16 @@ def gradients_by_sample(
     if wanted[0]:
         found[0] = torch.empty_like(layer.x)
     for rows, sign in ((~negative, 1), (negative, -1)):
+        if not rows.any():
+            continue
         some = layer._replace(x=layer.x[rows], target=layer.target[rows])
-        dx, *others = evaluate_layer(some, options, wanted, scales[rows] * sign)[1]
+        _, (dx, *others) = evaluate_layer(some, options, wanted, scales[rows] * sign)
         if dx is not None and found[0] is not None:
-            found[0][rows] = dx if sign > 0 else dx.neg_()
+            found[0][rows] = dx * sign
         for place, grad in enumerate(others, 1):
-            before = found[place]
-            found[place] = grad if before is None or grad is None else before.sub_(grad)
+            if grad is not None:
+                before = found[place]
+                found[place] = grad * sign if before is None else before.add_(grad, alpha=sign)
     return found
 
 

@@ -20,14 +20,15 @@ __all__ = ["loss"]
 
 _ARGUMENTS = (
     "Tensor x, Tensor linear_weight, Tensor? linear_bias, Tensor target, Tensor? weight, "
-    "int ignore_index, str reduction, float label_smoothing, int workspace_bytes, bool[] wanted"
+    "int ignore_index, str reduction, float label_smoothing, int workspace_bytes, "
+    "bool want_x, bool want_linear_weight, bool want_linear_bias"
 )
 
 
 def loss(layer: Layer, options: LinearOptions, wanted: Sequence[bool]) -> torch.Tensor:
     """Return the loss, with the gradients that are wanted kept for the backward pass."""
     with_loss = [want and options.reduction != "none" for want in wanted]
-    result: torch.Tensor = _linear_cross_entropy(*layer, *options, with_loss)[0]
+    result: torch.Tensor = _linear_cross_entropy(*layer, *options, *with_loss)[0]
     return result
 
 
@@ -58,8 +59,8 @@ def _linear_cross_entropy_grad(
     return _filled(layer, gradients_by_sample(layer, options, wanted, grad_output))
 
 
-def _taken_apart(arguments: Any) -> tuple[Layer, LinearOptions, list[bool]]:
-    return Layer(*arguments[:5]), LinearOptions(*arguments[5:9]), arguments[9]
+def _taken_apart(arguments: Any) -> tuple[Layer, LinearOptions, Sequence[bool]]:
+    return Layer(*arguments[:5]), LinearOptions(*arguments[5:9]), arguments[9:]
 
 
 def _filled(layer: Layer, grads: Gradients) -> tuple[torch.Tensor, ...]:
@@ -103,16 +104,16 @@ def _backward(
         if torch.is_grad_enabled():
             found = composed_gradients(layer, options, wanted, grad_output)
         elif options.reduction == "none":
-            found = _linear_cross_entropy_grad(grad_output, *layer, *options, wanted)
+            found = _linear_cross_entropy_grad(grad_output, *layer, *options, *wanted)
         else:
             if any(want and not made for want, made in zip(wanted, ctx.made, strict=True)):
-                grads = _linear_cross_entropy(*layer, *options, wanted)[1:]
+                grads = _linear_cross_entropy(*layer, *options, *wanted)[1:]
             found = [grad * grad_output for grad in grads]
         found = [
             None if grad is None or tensor is None or not want else grad.to(tensor.dtype)
             for want, grad, tensor in zip(wanted, found, layer, strict=False)
         ]
-    return *found, None, None, None, None, None, None, None
+    return *found, *[None] * 9
 
 
 _linear_cross_entropy.register_autograd(_backward, setup_context=_keep)
