@@ -1,9 +1,10 @@
 """A linear layer's loss and gradients without its logits: ``python -m bench.trainers.linear``.
 
 Beside it: the layer's three matrix products alone, the same with all logits (the products and our
-fused loss and gradient), the same function for PyTorch, and PyTorch's own ways. The products' memory for the logits is there
-before the clock starts; all others take what they need. Before each call the threads of the call
-before have the time to go to sleep: those of OpenBLAS look for work for 50 ms and more.
+fused loss and gradient), our function for PyTorch, and PyTorch's own ways. The products' memory for
+the logits is there before the clock starts; all others take what they need. Before each call the
+threads of the call before have the time to go to sleep: those of OpenBLAS look for work for 50 ms
+and more.
 """
 
 from __future__ import annotations
