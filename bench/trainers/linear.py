@@ -1,9 +1,10 @@
 """A linear layer's loss and gradients without its logits: ``python -m bench.trainers.linear``.
 
 Beside it: the layer's three matrix products alone, the same with all logits (the products and our
-fused loss and gradient), and PyTorch's two ways. The products' memory for the logits is there
-before the clock starts; all others take what they need. Before each call the threads of the call
-before have the time to go to sleep: those of OpenBLAS look for work for 50 ms and more.
+fused loss and gradient), our function for PyTorch, and PyTorch's own ways. The products' memory for
+the logits is there before the clock starts; all others take what they need. Before each call the
+threads of the call before have the time to go to sleep: those of OpenBLAS look for work for 50 ms
+and more.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ import torch
 from torch.nn import functional
 
 import fastsoftmax as fs
+import fastsoftmax.torch
 from bench.figures.machine import describe
 from fastsoftmax._cli.timing import Spread, duration, measure, ratio
 
 SHAPES = ((8192, 1024, 32_000), (8192, 128, 32_000), (65_536, 64, 1000))
 OURS, PRODUCTS, WITH_LOGITS = "fastsoftmax", "three products", "with all logits"
+ADAPTER = "fastsoftmax.torch"
 TORCH, TORCH_LINEAR = "PyTorch", "PyTorch's linear_cross_entropy"
 TORCH_CHUNKED = "PyTorch's linear_cross_entropy, in chunks"
 PAUSE = 0.15
@@ -74,6 +77,9 @@ class Layer:
     def torch(self) -> Call:
         return self._step(lambda x, w, t: functional.cross_entropy(functional.linear(x, w), t))
 
+    def adapter(self) -> Call:
+        return self._step(fastsoftmax.torch.linear_cross_entropy)
+
     def torch_linear(self) -> Call:
         return self._step(functional.linear_cross_entropy)
 
@@ -96,6 +102,7 @@ WAYS: dict[str, Callable[[Layer], Call]] = {
     OURS: Layer.ours,
     PRODUCTS: Layer.products,
     WITH_LOGITS: Layer.with_logits,
+    ADAPTER: Layer.adapter,
     TORCH: Layer.torch,
 }
 if hasattr(functional, "linear_cross_entropy"):
@@ -149,7 +156,8 @@ def _raised(name: str, shape: tuple[int, int, int]) -> int:
     before = _resident("VmRSS")
     call = WAYS[name](layer)
     call()
-    results = layer.x.nbytes + layer.weight.nbytes if name.startswith(TORCH) else 0
+    in_place = name in (OURS, PRODUCTS, WITH_LOGITS)
+    results = 0 if in_place else layer.x.nbytes + layer.weight.nbytes
     return _resident("VmHWM") - before - results
 
 

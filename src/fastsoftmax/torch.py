@@ -16,10 +16,11 @@ from ._extras import require
 require("torch", "torch")
 
 from ._in_torch.cross_entropy import cross_entropy
+from ._in_torch.linear import linear_cross_entropy
 from ._in_torch.module import CrossEntropyLoss
 from ._in_torch.probabilities import log_softmax, softmax
 
-__all__ = ["CrossEntropyLoss", "cross_entropy", "log_softmax", "softmax"]
+__all__ = ["CrossEntropyLoss", "cross_entropy", "linear_cross_entropy", "log_softmax", "softmax"]
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,13 @@ from . import library
 
 # The adapters, with the library and the names of each that have an example.
 ADAPTERS = {
-    "torch": ("cross_entropy", "CrossEntropyLoss", "softmax", "log_softmax"),
+    "torch": (
+        "cross_entropy",
+        "CrossEntropyLoss",
+        "linear_cross_entropy",
+        "softmax",
+        "log_softmax",
+    ),
     "jax": (
         "softmax",
         "log_softmax",

@@ -19,7 +19,7 @@ from . import operators
 from .derivatives import class_axis, divisor, spread, target_gradient
 from .evaluation import Options, evaluate, evaluate_with_gradient, gradient, scaled_gradient
 from .transforms import Gradient, Loss
-from .ways import WATCHERS, Way, belongs_to_torch, is_batched, way_for
+from .ways import WATCHERS, Way, belongs_to_torch, is_batched, is_one, way_for
 
 __all__ = ["cross_entropy"]
 
@@ -216,7 +216,7 @@ class _CrossEntropy(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             if is_grad_enabled():
                 by_logits = _differentiable(ctx, grad, grad_output)
-            elif grad is not None and _is_one(grad_output):
+            elif grad is not None and is_one(grad_output):
                 by_logits = grad
             else:
                 by_logits = _first_order(ctx, grad, grad_output)
@@ -254,12 +254,6 @@ _apply_plain: Any = super(torch.autograd.Function, _PlainCrossEntropy).apply
 
 # What the engine calls: it would look up and call the very same.
 _PlainCrossEntropy._backward_cls.apply = _PlainCrossEntropy.backward
-
-
-def _is_one(grad_output: torch.Tensor) -> bool:
-    if grad_output.dim() > 0 or is_batched(grad_output):
-        return False
-    return bool(grad_output.item() == 1.0)
 
 
 def _first_order(ctx: Any, grad: torch.Tensor | None, grad_output: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,14 @@ import fastsoftmax
 
 from .arrays import array_of, tensor_of
 
-__all__ = ["Options", "evaluate", "evaluate_with_gradient", "gradient", "scaled_gradient"]
+__all__ = [
+    "Options",
+    "evaluate",
+    "evaluate_with_gradient",
+    "gradient",
+    "option_keywords",
+    "scaled_gradient",
+]
 
 
 class Options(NamedTuple):
@@ -82,20 +89,27 @@ def scaled_gradient(
 def _arguments(
     x: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, options: Options
 ) -> tuple[Any, Any, int, dict[str, Any]]:
+    keywords = option_keywords(x.shape, target, options)
+    if weight is not None:
+        keywords["weight"] = array_of(weight)
+    return array_of(x), array_of(target), 0 if x.dim() == 1 else 1, keywords
+
+
+def option_keywords(
+    shape: torch.Size | tuple[int, ...], target: torch.Tensor, options: Options
+) -> dict[str, Any]:
+    """Return the options as the package's functions take them, for logits of that shape."""
     ignore_index: int | None = options.ignore_index
-    if target.shape == x.shape:
+    if target.shape == shape:
         if not target.is_floating_point():
             raise TypeError(
-                f"targets of the shape of the logits, {tuple(x.shape)}, are probabilities and "
+                f"targets of the shape of the logits, {tuple(shape)}, are probabilities and "
                 f"must be floating-point, not {target.dtype}"
             )
         if options.ignore_index < 0:
             ignore_index = None  # as PyTorch does: there are no labels that could be ignored
-    keywords: dict[str, Any] = {
+    return {
         "ignore_index": ignore_index,
         "label_smoothing": options.label_smoothing,
         "reduction": options.reduction,
     }
-    if weight is not None:
-        keywords["weight"] = array_of(weight)
-    return array_of(x), array_of(target), 0 if x.dim() == 1 else 1, keywords

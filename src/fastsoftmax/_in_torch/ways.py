@@ -8,7 +8,7 @@ import warnings
 import torch
 from torch.autograd import forward_ad
 
-__all__ = ["WATCHERS", "Way", "belongs_to_torch", "is_batched", "way_for"]
+__all__ = ["WATCHERS", "Way", "belongs_to_torch", "is_batched", "is_one", "way_for"]
 
 WATCHERS = (
     torch._C._len_torch_function_stack,
@@ -68,6 +68,13 @@ def is_batched(tensor: torch.Tensor) -> bool:
     """Return whether this is several tensors, as under ``vmap`` and with ``is_grads_batched``."""
     of = torch._C._functorch
     return bool(of.is_batchedtensor(tensor) or of.is_legacy_batchedtensor(tensor))
+
+
+def is_one(grad_output: torch.Tensor) -> bool:
+    """Return whether a loss's own gradient is what it was before: the loss was not scaled."""
+    if grad_output.dim() > 0 or is_batched(grad_output):
+        return False
+    return bool(grad_output.item() == 1.0)
 
 
 def _tell(news: str) -> None:
