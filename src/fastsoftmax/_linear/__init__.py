@@ -27,7 +27,7 @@ def evaluate(problem: Problem, results: Results, workspace_bytes: int) -> float:
             if gradient is not None:
                 gradient[...] = 0
         return math.nan if problem.divisor == 0.0 else 0.0
-    tiles = Tiles.of(problem, workspace_bytes)
+    tiles = Tiles.of(problem, results, workspace_bytes)
     way = evaluate_rows if tiles.columns == problem.classes else evaluate_parts
     products = problem.samples * problem.features * problem.classes
     with AtMost(problem.num_threads) if products > WORTH_LIMITING else contextlib.nullcontext():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .problem import Problem, is_usable
+from .problem import Problem, Results, is_usable
 
 __all__ = ["AT_A_TIME", "Tiles", "slices"]
 
@@ -33,6 +33,8 @@ AT_A_TIME = 8192
 """Classes that these are for."""
 STATE_BYTES = 3000
 """Of a sample: what merging the states of two parts of its classes takes."""
+FEWEST_COLUMNS = 256
+"""Of the classes in such a part, whatever the memory is."""
 
 
 class Tiles(NamedTuple):
@@ -50,7 +52,7 @@ class Tiles(NamedTuple):
     classes: int
 
     @classmethod
-    def of(cls, problem: Problem, workspace_bytes: int) -> Tiles:
+    def of(cls, problem: Problem, results: Results, workspace_bytes: int) -> Tiles:
         """Return the sizes of the pieces, for so much memory in all."""
         itemsize, features = problem.dtype.itemsize, max(1, problem.features)
         tile_bytes = min(MOST_TILE_BYTES, workspace_bytes // TILES)
@@ -58,8 +60,10 @@ class Tiles(NamedTuple):
         targets = problem.probabilities
         converted = targets is not None and not is_usable(targets, problem.dtype)
         tiles = 1 + converted + (not is_usable(problem.weight, problem.dtype))
-        sums = BIAS_SUMS * problem.classes + BIAS_PARTS * min(problem.classes, AT_A_TIME)
-        left = workspace_bytes - tiles * tile_bytes - sums * 8
+        left = workspace_bytes - tiles * tile_bytes
+        if results.dbias is not None:
+            sums = BIAS_SUMS * problem.classes + BIAS_PARTS * min(problem.classes, AT_A_TIME)
+            left = max(left - sums * 8, left // 4)
         a_row = problem.classes * itemsize
         copied = 0 if is_usable(problem.x, problem.dtype) else 2 * features * itemsize
         chunk = min(left // (a_row + copied), max(CACHED_BYTES // a_row, ENOUGH_ROWS))
@@ -85,7 +89,7 @@ class Tiles(NamedTuple):
         chunk = max(1, min(ENOUGH_ROWS, problem.samples, left // 2 // a_sample))
         # Their targets may be needed in other words, smoothed or weighted.
         arrays = 1 if problem.labels is not None and not problem.label_smoothing else 3
-        columns = max(1, (left - chunk * a_sample) // (chunk * itemsize * arrays))
+        columns = max(FEWEST_COLUMNS, (left - chunk * a_sample) // (chunk * itemsize * arrays))
         return cls(chunk, min(columns, problem.classes), chunk, min(classes, columns))
 
 
