@@ -88,3 +88,21 @@ def test_bad_epochs_are_refused(tmp_path: Path) -> None:
     done = run(tmp_path, "--epochs", "0")
     assert done.returncode == 2
     assert "--epochs must be at least 1" in done.stderr
+
+
+def test_confident_samples_keep_their_gradient(tmp_path: Path) -> None:
+    """At the end of a short run some samples have a margin of 17, and each still has a gradient."""
+    example = DIGITS.with_name("confident.py")
+    done = subprocess.run(
+        [sys.executable, str(example), "--epochs", "60", "--no-plot"],
+        cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=TIMEOUT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    header, *lines = [line.split() for line in done.stdout.splitlines()[2:]]
+    assert header[:2] == ["epoch", "loss"]
+    shares = [dict(zip(header[2:], line[2::2], strict=True)) for line in lines]
+    assert all(share["fastsoftmax"] == "0.0" for share in shares)
+    for other in {"PyTorch", "JAX"} & set(header):
+        assert float(shares[0][other]) == 0
+        assert float(shares[-1][other]) > 0
+    assert not list(tmp_path.iterdir())
