@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._sums import two_sum
+from .._sums import RunningSum
 from .._typing import Float64Array
 from .tiles import AT_A_TIME, slices
 
@@ -12,21 +12,26 @@ __all__ = ["BiasSums"]
 
 
 class BiasSums:
-    """Sums over some samples after others, added in their order, and what rounding loses."""
+    """Sums over some samples after others, added in their order.
+
+    That is done for some of the classes at a time, so that what is temporary takes little memory.
+    """
 
     def __init__(self, dbias: Float64Array) -> None:
         self.of_some = np.zeros_like(dbias)
         """Where the next samples' sums are to be written."""
-        self._total, self._lost = dbias, np.zeros_like(dbias)
+        self._dbias = dbias
+        self._sums = [
+            (classes, RunningSum(np.zeros_like(dbias[classes])))
+            for classes in slices(dbias.size, AT_A_TIME)
+        ]
 
     def add(self) -> None:
         """Add what was written."""
-        for classes in slices(self._total.size, AT_A_TIME):
-            total = self._total[classes]
-            total[...], lost = two_sum(total, self.of_some[classes])
-            self._lost[classes] += lost
+        for classes, total in self._sums:
+            total.add(self.of_some[classes])
 
     def finish(self) -> None:
-        """Complete the sums, which nothing is added to any more."""
-        self._lost[~np.isfinite(self._lost)] = 0
-        self._total += self._lost
+        """Write the gradient."""
+        for classes, total in self._sums:
+            self._dbias[classes] = total.value()

@@ -25,8 +25,8 @@ ENOUGH_ROWS = 512
 gradient are fetched and stored too often."""
 WHOLE_ROWS = 64
 """Chunks are a multiple of these, and no fewer where that can be helped."""
-BIAS_SUMS = 3
-"""Sums of the bias's gradient: of some rows, of all, and what rounding left out."""
+BIAS_SUMS = 4
+"""The bias's gradient: the sums of some rows, of all, what rounding left out, and the result."""
 BIAS_PARTS = 6
 """Temporary arrays of theirs."""
 AT_A_TIME = 8192
