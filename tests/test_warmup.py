@@ -52,6 +52,10 @@ def call_all_on(x, num_classes):
             if name == "cross_entropy_grad_hess":
                 for hessian in ("exact", "xgboost", "lightgbm"):
                     call(name, x, targets, hessian=hessian, **weights)
+            elif name.startswith("linear_cross_entropy"):
+                weight = np.ones((num_classes, num_classes), x.dtype)
+                call(name, x, weight, targets)
+                call(name, x, weight, targets, np.ones(num_classes), workspace_bytes=1 << 16)
             elif name.startswith("cross_entropy"):
                 call(name, x, targets)
                 call(name, x, targets, label_smoothing=0.1, num_threads=2, **weights)
