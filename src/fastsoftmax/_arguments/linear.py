@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from .._typing import Array, ArrayLike
 from .arrays import as_array, cast, check_classes, common_dtypes, float_dtypes
+from .options import check_index
 from .outputs import check_out, overlaps
 
 __all__ = ["GRADIENTS", "Layer", "check_gradients", "check_layer", "check_workspace"]
@@ -103,15 +103,7 @@ def check_gradients(
 
 def check_workspace(workspace_bytes: SupportsIndex) -> int:
     """Return the size of the memory to work in."""
-    try:
-        if isinstance(workspace_bytes, bool):
-            raise TypeError
-        size = operator.index(workspace_bytes)
-    except TypeError:
-        raise TypeError(
-            f"workspace_bytes must be an integer, not {workspace_bytes!r} "
-            f"({type(workspace_bytes).__name__})"
-        ) from None
+    size = check_index(workspace_bytes, "workspace_bytes")
     if size < FEWEST_BYTES:
         raise ValueError(f"workspace_bytes must be at least {FEWEST_BYTES}, not {size}")
     return size
