@@ -3,6 +3,8 @@
 
 include(CheckCCompilerFlag)
 
+set(FASTSOFTMAX_SANITIZE "" CACHE STRING "Sanitizers of gcc or clang to build with: address;undefined, or thread")
+
 set(FASTSOFTMAX_CSRC ${CMAKE_CURRENT_LIST_DIR})
 
 # Adds the two files of an instruction set, with its flags for them alone.
@@ -52,6 +54,15 @@ function(fastsoftmax_add_runtime target)
   fastsoftmax_add_flags(${target})
 endfunction()
 
+# The process ends at the first finding, whose report has functions and lines.
+function(fastsoftmax_add_sanitizers target)
+  string(REPLACE ";" "," sanitizers "${FASTSOFTMAX_SANITIZE}")
+  target_compile_definitions(${target} PRIVATE FSM_SANITIZED)
+  target_compile_options(${target} PRIVATE -fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer
+                         -g -O2)
+  target_link_options(${target} PRIVATE -fsanitize=${sanitizers})
+endfunction()
+
 # The flags of all files.
 function(fastsoftmax_add_flags target)
   if(UNIX)
@@ -64,7 +75,9 @@ function(fastsoftmax_add_flags target)
   else()
     target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off -fno-math-errno -fno-trapping-math
                            -fvisibility=hidden)
-    if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    if(FASTSOFTMAX_SANITIZE)
+      fastsoftmax_add_sanitizers(${target})
+    elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
       target_compile_options(${target} PRIVATE -O3)
     endif()
     if(FASTSOFTMAX_WARNINGS_AS_ERRORS)

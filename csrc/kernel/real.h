@@ -14,7 +14,11 @@
 #define prefetch_far(address) ((void)(address))
 #define prefetch_to_write(address) ((void)(address))
 #else
+#if defined(FSM_SANITIZED)
+#define ALWAYS_INLINE inline /* with a sanitizer's checks in each copy a file would take minutes and gigabytes */
+#else
 #define ALWAYS_INLINE inline __attribute__((always_inline))
+#endif
 #define NEVER_INLINE __attribute__((noinline))
 #define prefetch(address) __builtin_prefetch(address)
 #define prefetch_far(address) __builtin_prefetch(address, 0, 2) /* not into the nearest cache */
