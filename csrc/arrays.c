@@ -5,7 +5,6 @@
 #include "pages.h"
 
 enum {
-    MOST_DIMS = 8,            /* of another library's array */
     ALIGNMENT = 64,           /* bytes, of new elements */
     HUGE_PAGES_FROM = 1 << 22 /* bytes: from here on NumPy asks for them too */
 };
@@ -21,11 +20,11 @@ int fsm_arrays_setup(void) {
 /* NumPy's array itself and no subclass. */
 static int take_numpy(PyObject *object, struct fsm_array *array) {
     PyArrayObject *numpy = (PyArrayObject *)object;
-    if (!PyArray_ISCARRAY_RO(numpy)) return 0;
+    if (!PyArray_ISCARRAY_RO(numpy) || PyArray_NDIM(numpy) > FSM_MOST_DIMS) return 0;
     array->data = PyArray_BYTES(numpy);
     array->type = PyArray_TYPE(numpy);
     array->ndim = PyArray_NDIM(numpy);
-    array->shape = PyArray_DIMS(numpy);
+    for (int i = 0; i < array->ndim; i++) array->shape[i] = PyArray_DIM(numpy, i);
     array->size = PyArray_SIZE(numpy);
     array->itemsize = (ptrdiff_t)PyArray_ITEMSIZE(numpy);
     array->library = NULL;
@@ -56,14 +55,17 @@ static int type_of(struct dlpack_dtype dtype) {
     return -1;
 }
 
-/* Returns whether the elements are in C order. */
+/* Returns whether the elements are in C order, and as many as memory can hold. */
 static int take_shape(const struct dlpack_tensor *tensor, struct fsm_array *array) {
-    if (sizeof(npy_intp) != sizeof(int64_t) || tensor->ndim < 0 || tensor->ndim > MOST_DIMS) return 0;
+    const npy_intp most = NPY_MAX_INTP / 16;
+    if (tensor->ndim < 0 || tensor->ndim > FSM_MOST_DIMS) return 0;
     array->ndim = tensor->ndim;
-    array->shape = (const npy_intp *)tensor->shape;
     array->size = 1;
     for (int i = tensor->ndim - 1; i >= 0; i--) {
-        if (tensor->strides != NULL && tensor->shape[i] > 1 && tensor->strides[i] != array->size) return 0;
+        const int64_t length = tensor->shape[i];
+        if (length < 0 || (length > 0 && array->size > most / length)) return 0;
+        if (tensor->strides != NULL && length > 1 && tensor->strides[i] != array->size) return 0;
+        array->shape[i] = (npy_intp)length;
         array->size *= array->shape[i];
     }
     return 1;
@@ -110,7 +112,7 @@ void fsm_leave_array(struct fsm_array *array) {
 /* A tensor of ours, with its lengths and steps and, further on in the same piece of memory, its elements. */
 struct own_tensor {
     struct dlpack_managed managed; /* first: the two have the same address */
-    int64_t shape[MOST_DIMS], strides[MOST_DIMS];
+    int64_t shape[FSM_MOST_DIMS], strides[FSM_MOST_DIMS];
 };
 
 static void free_tensor(struct dlpack_managed *managed) { free(managed); }

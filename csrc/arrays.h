@@ -8,11 +8,14 @@
 
 #include "dlpack.h"
 
-/* Elements in C order, aligned and in native byte order. */
+enum { FSM_MOST_DIMS = 8 };
+
+/* Elements in C order, aligned and in native byte order. The shape is a copy: the caller's other threads may give an
+   array another one. */
 struct fsm_array {
     char *data;
     int type, ndim; /* the dtype by NumPy's number */
-    const npy_intp *shape;
+    npy_intp shape[FSM_MOST_DIMS];
     npy_intp size;
     ptrdiff_t itemsize;
     const struct dlpack_table *library; /* NULL for NumPy */

@@ -2,8 +2,10 @@
 
 #include "two_sum.h"
 
+/* Read once, so that a label whose class has a weight is the label that was found in range, whatever the caller's
+   other threads write meanwhile. */
 static int64_t label_at(const struct fsm_job *job, const char *p) {
-    return job->labels_are_64_bit ? *(const int64_t *)p : *(const int32_t *)p;
+    return job->labels_are_64_bit ? *(const volatile int64_t *)p : *(const volatile int32_t *)p;
 }
 
 static int is_ignored(const struct fsm_job *job, int64_t label) {

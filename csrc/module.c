@@ -46,9 +46,14 @@ static int storage_of(PyArrayObject *array, enum fsm_storage *storage) {
     return 0;
 }
 
+/* The step along an axis: where its length is 1, NumPy's may be any number. */
+static ptrdiff_t step_of(PyArrayObject *array, int axis) {
+    return PyArray_DIM(array, axis) == 1 ? (ptrdiff_t)PyArray_ITEMSIZE(array) : PyArray_STRIDE(array, axis);
+}
+
 static struct fsm_view view_of(PyArrayObject *array, int has_classes) {
-    const npy_intp *strides = PyArray_STRIDES(array);
-    return (struct fsm_view){PyArray_BYTES(array), strides[0], strides[1], has_classes ? strides[2] : 0};
+    return (struct fsm_view){PyArray_BYTES(array), step_of(array, 0), step_of(array, 1),
+                             has_classes ? step_of(array, 2) : 0};
 }
 
 /* The job's first array, which says its shape and storage; the others of its dtype have *type too. */

@@ -52,6 +52,9 @@ static struct {
 
 static atomic_flag pool_is_taken = ATOMIC_FLAG_INIT;
 
+/* Until then there are no workers: a forked process would wait for some that it does not have. */
+static atomic_int forks_are_handled;
+
 static void do_items(fsm_task *task, void *context, size_t items, size_t worker) {
     for (;;) {
         size_t item = atomic_fetch_add_explicit(&pool.next_item, 1, memory_order_relaxed);
@@ -122,6 +125,8 @@ static void *worker_main(void *argument) {
 static void start_workers(size_t wanted) {
     sigset_t all, before;
     if (pool.workers >= wanted) return;
+    fsm_threads_setup(); /* again, if there was no memory for it before */
+    if (!forks_are_handled) return;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool.workers < wanted) {
@@ -192,8 +197,12 @@ static void after_fork_in_child(void) {
 }
 
 void fsm_threads_setup(void) {
-    static atomic_flag done = ATOMIC_FLAG_INIT;
-    if (!atomic_flag_test_and_set(&done)) pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    static atomic_flag begun = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set(&begun)) return;
+    if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0)
+        forks_are_handled = 1;
+    else
+        atomic_flag_clear(&begun);
 }
 
 #endif

@@ -101,10 +101,9 @@ static int place(struct fsm_request *r, const char *name, const void *data, cons
                  int has_classes, struct fsm_footprint *print) {
     const struct fsm_job *job = &r->job;
     const ptrdiff_t aligned = (ptrdiff_t)alignment_of(item);
-    *print = (struct fsm_footprint){data,
-                                    item,
-                                    {job->outer, job->inner, has_classes ? job->classes : 1},
-                                    {strides[0], strides[1], has_classes ? strides[2] : 0}};
+    *print = (struct fsm_footprint){data, item, {job->outer, job->inner, has_classes ? job->classes : 1}, {0}};
+    /* The step along an axis of length 1 may be any number, and is not taken. */
+    for (int i = 0; i < FSM_AXES; i++) print->stride[i] = print->count[i] == 1 ? (ptrdiff_t)item : strides[i];
     if (r->status != FASTSOFTMAX_OK || r->samples == 0) return 0;
     if (data == NULL) refuse(r, FASTSOFTMAX_ERROR_NULL, name);
     if (!fsm_footprint_is_finite(print)) refuse(r, FASTSOFTMAX_ERROR_SIZE, name);

@@ -16,9 +16,10 @@ struct targets {
     real other, own;
 };
 
+/* Read once, so that what is checked is what is used, whatever the caller's other threads write meanwhile. */
 static inline int64_t label_at(const struct fsm_job *job, size_t sample) {
     const char *p = sample_address(job, &job->labels, sample);
-    return job->labels_are_64_bit ? *(const int64_t *)p : *(const int32_t *)p;
+    return job->labels_are_64_bit ? *(const volatile int64_t *)p : *(const volatile int32_t *)p;
 }
 
 static inline double sample_weight_at(const struct fsm_job *job, size_t sample) {
@@ -83,6 +84,18 @@ static ALWAYS_INLINE struct nonzero find_nonzero(const struct block *b) {
     return n;
 }
 
+/* The class of a target in a lane, of whose vector the number is known but for multiples of what a lane can hold, or
+   `classes` where the caller's other threads have written 0 over it since. */
+static inline size_t class_of_target(const struct block *b, size_t lane, size_t vector) {
+    const size_t step = (size_t)LARGEST_NUMBER + 1;
+    size_t k = vector * LANES + lane;
+    while (b->y[k] == 0) {
+        if (step > (b->classes - 1 - k) / LANES) return b->classes;
+        k += step * LANES;
+    }
+    return k;
+}
+
 /* The only class with a target other than 0 in each row of probabilities, or `classes` where there is not just one.
  */
 static NEVER_INLINE void only_targets(const struct block *b, size_t *only) {
@@ -102,9 +115,7 @@ static NEVER_INLINE void only_targets(const struct block *b, size_t *only) {
     for (size_t i = 0; i < LANES; i++) {
         total += count[i];
         if (count[i] != 1) continue;
-        size_t vector = (size_t)last[i];
-        while (b->y[vector * LANES + i] == 0) vector += (size_t)LARGEST_NUMBER + 1;
-        only[0] = vector * LANES + i;
+        only[0] = class_of_target(b, i, (size_t)last[i]);
     }
     if (total != 1) only[0] = b->classes;
 }

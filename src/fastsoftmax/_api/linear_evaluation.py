@@ -18,7 +18,7 @@ from .._arguments.options import (
     check_reduction,
     check_sample_weight,
 )
-from .._arguments.outputs import new_like, separate_all, store
+from .._arguments.outputs import new_like, plain, separate_all, store
 from .._arguments.targets import check_targets
 from .._control import resolve_backend, resolve_num_threads
 from .._linear import evaluate
@@ -128,7 +128,8 @@ def _results(
     dx, dweight, _ = outputs
     if wanted[0]:
         # A copy, where the axes of the samples cannot be seen as one.
-        dx = (np.empty(layer.x.shape, layer.dtype) if dx is None else dx).reshape(m, features)
+        memory = np.empty(layer.x.shape, layer.dtype) if dx is None else plain(dx)
+        dx = memory.reshape(m, features)
     if wanted[1]:
         dweight = new_like(dweight, layer.weight, layer.compute)
     return Results(

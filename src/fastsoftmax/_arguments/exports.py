@@ -7,6 +7,7 @@ https://dmlc.github.io/dlpack/latest/ and, in C, in its header ``dlpack.h``.
 from __future__ import annotations
 
 import ctypes
+import operator
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ _OTHER = {
     18: "Trainium",
 }
 _BFLOAT = (4, 16, 1)  # DLDataType: code, bits, lanes
+_MOST_AXES = 64  # of a NumPy array
 _READ_ONLY = 1  # a bit of a versioned tensor's flags
 
 
@@ -97,8 +99,9 @@ def as_numpy(x: Any, name: str) -> Array:
 
 def as_output(out: Any, name: str) -> Array:
     """Return the memory of an array of any library to write results into."""
-    if isinstance(out, np.ndarray):
-        return out
+    if issubclass(type(out), np.ndarray):
+        array: Array = out
+        return array
     if not is_exported(out):
         try:
             return np.asarray(memoryview(out))
@@ -136,7 +139,8 @@ def _unshared(x: object, name: str, error: Exception) -> TypeError:
 def _check_device(x: Any, name: str) -> None:
     """Raise unless the CPU can reach the memory, where the array says which device it is on."""
     try:
-        device, number = x.__dlpack_device__()
+        kind, number = x.__dlpack_device__()
+        device = operator.index(kind)
     except Exception:
         return  # several devices, or none; what is tried next says more
     if device in _HOST:
@@ -144,7 +148,7 @@ def _check_device(x: Any, name: str) -> None:
     ways = [way for way in ("cpu", "get") if hasattr(x, way)]
     remedy = f"pass its {ways[0]}()" if ways else "copy it to the CPU first"
     raise TypeError(
-        f"{name} is {_kind(x)} on {_OTHER.get(device, f'DLPack device type {int(device)}')} device "
+        f"{name} is {_kind(x)} on {_OTHER.get(device, f'DLPack device type {device}')} device "
         f"{number}, and only arrays on the CPU can be worked on: {remedy}"
     )
 
@@ -152,12 +156,15 @@ def _check_device(x: Any, name: str) -> None:
 def _shared(x: Any) -> Array:
     """Return the array that shares its memory, which bfloat16 is not known to do in NumPy."""
     try:
-        return np.from_dlpack(x)
+        shared = np.from_dlpack(x)
     except Exception:
         array = _shared_bfloat16(x)
         if array is None:
             raise
         return array
+    if shared.size and shared.flags.owndata:
+        raise ValueError("its address is NULL")  # in place of which NumPy has allocated memory
+    return shared
 
 
 class _Memory:
@@ -182,6 +189,8 @@ def _shared_bfloat16(x: Any) -> Array | None:
     else:
         tensor, read_only = _DLTensor.from_address(_address(capsule, b"dltensor")), True
     if (tensor.code, tensor.bits, tensor.lanes) != _BFLOAT or tensor.device_type not in _HOST:
+        return None
+    if not 0 <= tensor.ndim <= _MOST_AXES:
         return None
     shape = tuple(tensor.shape[: tensor.ndim])
     steps = tensor.strides[: tensor.ndim] if tensor.strides else None

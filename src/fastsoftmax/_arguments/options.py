@@ -52,7 +52,10 @@ def check_label_smoothing(label_smoothing: SupportsFloat) -> float:
     if type(label_smoothing) is float:
         value = label_smoothing
     elif isinstance(label_smoothing, Real) and not isinstance(label_smoothing, bool):
-        value = float(label_smoothing)
+        try:
+            value = float(label_smoothing)
+        except OverflowError:
+            value = math.inf if label_smoothing > 0 else -math.inf
     else:
         raise TypeError(
             f"label_smoothing must be a number in [0, 1], not {label_smoothing!r} "

@@ -10,7 +10,17 @@ from numpy.exceptions import TooHardError
 from .._typing import Array
 from .exports import as_output
 
-__all__ = ["check_out", "new_like", "overlaps", "same_view", "separate", "separate_all", "store"]
+__all__ = [
+    "check_out",
+    "new_like",
+    "overlaps",
+    "plain",
+    "same_view",
+    "separate",
+    "separate_all",
+    "shares_itself",
+    "store",
+]
 
 OVERLAP_WORK = 10_000
 """How long to look for a common address before a copy is cheaper."""
@@ -29,25 +39,52 @@ def check_out(
         if hasattr(out, "mask"):
             raise TypeError(f"{name} must be a numpy.ndarray, not {type(out).__name__}")
         out = as_output(out, name)
-    if out.dtype != dtype:
-        raise TypeError(f"{name} must be of dtype {dtype}, not {out.dtype}")
-    if out.shape != shape:
-        raise ValueError(f"{name} must be of shape {shape}, not {out.shape}")
-    if not out.flags.writeable:
+    array = plain(out)
+    if array.dtype != dtype:
+        raise TypeError(f"{name} must be of dtype {dtype}, not {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name} must be of shape {shape}, not {array.shape}")
+    if not array.flags.writeable:
         raise ValueError(f"{name} is read-only")
-    if (
-        0 in out.strides
-        and out.size
-        and any(
-            stride == 0 and length > 1
-            for stride, length in zip(out.strides, out.shape, strict=True)
-        )
-    ):
+    if shares_itself(array):
         raise ValueError(
             f"{name} shares memory between its own elements: "
-            f"its shape is {out.shape} with strides {out.strides}"
+            f"its shape is {array.shape} with strides {array.strides}"
         )
     return out
+
+
+def plain(out: Array) -> Array:
+    """Return `out` as an array of NumPy's own type, of which all is true that it says of itself.
+
+    What a subclass says of its shape, and which views it gives, is its own affair.
+    """
+    return out if type(out) is np.ndarray else np.asarray(out)
+
+
+def shares_itself(array: Array) -> bool:
+    """Return whether an element lies where another one does; True where that is too hard to say."""
+    if array.flags.c_contiguous or array.flags.f_contiguous or array.size == 0:
+        return False
+    steps = sorted(
+        (abs(step), length)
+        for step, length in zip(array.strides, array.shape, strict=True)
+        if length > 1
+    )
+    reach = array.itemsize  # of all that lies within one step along the next axis
+    for step, length in steps:
+        if step < reach:
+            break
+        reach += step * (length - 1)
+    else:
+        return False
+    if array.size > OVERLAP_WORK:
+        return True
+    places = np.zeros(1, np.int64)
+    for step, length in steps:
+        places = np.add.outer(places, step * np.arange(length)).ravel()
+    places.sort()
+    return bool((np.diff(places) < array.itemsize).any())
 
 
 def new_like(out: Array | None, like: Array, dtype: np.dtype[Any]) -> Array:
@@ -55,9 +92,12 @@ def new_like(out: Array | None, like: Array, dtype: np.dtype[Any]) -> Array:
 
     A new array has the shape and the order of the axes in memory of `like`.
     """
-    if out is None or out.dtype is not dtype or not out.flags.aligned:
+    if out is None:
         return np.empty_like(like, dtype=dtype)
-    return out if type(out) is np.ndarray else out.view(np.ndarray)
+    array = plain(out)
+    if array.dtype is not dtype or not array.flags.aligned:
+        return np.empty_like(like, dtype=dtype)
+    return array
 
 
 def store(work: Array, out: Array | None, dtype: np.dtype[Any]) -> Array:
@@ -67,9 +107,9 @@ def store(work: Array, out: Array | None, dtype: np.dtype[Any]) -> Array:
             return work
         with np.errstate(all="ignore"):
             return work.astype(dtype)
-    if work is not out and not same_view(work, out):
+    if work is not out and not same_view(work, plain(out)):
         with np.errstate(all="ignore"):
-            np.copyto(out, work, casting="unsafe")
+            np.copyto(plain(out), work, casting="unsafe")
     return out
 
 
@@ -80,7 +120,7 @@ def separate(array: Array, out: Array, in_place: bool) -> Array:
     """
     if array is out:
         return array if in_place else array.copy()
-    if not overlaps(array, out) or (in_place and same_view(array, out)):
+    if not overlaps(array, out) or (in_place and same_view(array, plain(out))):
         return array
     return array.copy()
 
@@ -94,6 +134,7 @@ def separate_all(arrays: tuple[Array | None, ...], out: Array) -> list[Any]:
 
 def overlaps(first: Array, second: Array) -> bool:
     """Return whether two arrays share memory; True where that is too hard to say."""
+    first, second = plain(first), plain(second)
     if not np.may_share_memory(first, second):
         return False
     try:

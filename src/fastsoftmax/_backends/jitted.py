@@ -66,6 +66,21 @@ def _labels(labels: Array | None) -> tuple[Array, Array]:
     return (labels, _NO_LABELS[8]) if labels.itemsize == 4 else (_NO_LABELS[4], labels)
 
 
+def _check(x: Array, rows: tuple[Array | None, ...], entries: tuple[Array | None, ...] = ()) -> None:
+    """Raise unless all have the samples of `x`, and `rows` its classes too.
+
+    It was so when the arguments were checked, but code of the caller's may have run since. A kernel
+    would read and write beyond what is there.
+    """
+    shape = x.shape
+    for array in rows:
+        if array is not None and array.shape != shape:
+            raise ValueError(f"an array of shape {array.shape} now goes with one of shape {shape}")
+    for array in entries:
+        if array is not None and array.shape != shape[:2]:
+            raise ValueError(f"an array of shape {array.shape} now goes with one of shape {shape}")
+
+
 def compilations() -> Mapping[str, Callable[[], str | None]]:
     return {
         f"{kernel.name} {8 * itemsize} bit": partial(kernel.prepare, itemsize)
@@ -76,26 +91,31 @@ def compilations() -> Mapping[str, Callable[[], str | None]]:
 
 @on_halves
 def softmax(x: Array, where: BoolArray | None, out: Array, num_threads: int) -> None:
+    _check(x, (where, out))
     Plan(x, num_threads).run(SOFTMAX, x, _mask(where), out)
 
 
 @on_halves
 def log_softmax(x: Array, where: BoolArray | None, out: Array, num_threads: int) -> None:
+    _check(x, (where, out))
     Plan(x, num_threads).run(LOG_SOFTMAX, x, _mask(where), out)
 
 
 @on_halves
 def logsumexp(x: Array, where: BoolArray | None, out: Array, num_threads: int) -> None:
+    _check(x, (where,), (out,))
     Plan(x, num_threads).run(LOGSUMEXP, x, _mask(where), out)
 
 
 @on_halves
 def softmax_backward(grad_output: Array, output: Array, out: Array, num_threads: int) -> None:
+    _check(grad_output, (output, out))
     Plan(grad_output, num_threads).run(SOFTMAX_BACKWARD, grad_output, output, out)
 
 
 @on_halves
 def log_softmax_backward(grad_output: Array, output: Array, out: Array, num_threads: int) -> None:
+    _check(grad_output, (output, out))
     Plan(grad_output, num_threads).run(LOG_SOFTMAX_BACKWARD, grad_output, output, out)
 
 
@@ -171,6 +191,7 @@ def cross_entropy(
     num_threads: int,
 ) -> float:
     """Write what is asked for of the losses and gradients; return the total loss over divisor."""
+    _check(logits, (probabilities, grad), (labels, sample_weight, losses))
     want_mean_grad = mean_grad is not None
     plan = Plan(logits, num_threads, want_mean_grad)
     chunk_loss, mean_sums = plan.sums(want_mean_grad)
@@ -209,6 +230,7 @@ def grad_hess(
     num_threads: int,
 ) -> None:
     """Write the gradient and the diagonal of the Hessian, or what stands for it."""
+    _check(logits, (probabilities, grad, hess), (labels, sample_weight))
     size = logits.itemsize
     Plan(logits, num_threads).run(
         GRAD_HESS,
@@ -227,6 +249,7 @@ def grad_hess(
 @on_halves
 def partial_state(x: Array, targets: Array | None, state: Float64Array, num_threads: int) -> None:
     """Write what rows that are a shard of the classes come to."""
+    _check(x, (targets,), (state[..., 0],))
     y = _NO_ROWS[x.itemsize] if targets is None else targets
     Plan(x, num_threads).run(PARTIAL_STATE, x, y, state)
 
@@ -236,5 +259,6 @@ def shard_exponentials(
     x: Array, targets: Array | None, rows: Float64Array, out: Array, num_threads: int
 ) -> None:
     """Write factor e^(x - M) - target y of each row's numbers."""
+    _check(x, (targets, out), (rows[..., 0],))
     y = _NO_ROWS[x.itemsize] if targets is None else targets
     Plan(x, num_threads).run(SHARD_EXPONENTIALS, x, y, rows, out)
