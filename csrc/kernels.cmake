@@ -21,7 +21,12 @@ endfunction()
 # Adds every instruction set that the compiler knows of the target's processor, and what finds out which the CPU has.
 function(fastsoftmax_add_instruction_sets target)
   target_sources(${target} PRIVATE ${FASTSOFTMAX_CSRC}/cpu.c)
-  fastsoftmax_add_instruction_set(${target} scalar)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64|aarch64|arm64|ARM64)$" AND NOT MSVC)
+    # Whoever has vectors runs these on request only, and they are most of the time that a compiler takes.
+    fastsoftmax_add_instruction_set(${target} scalar -Os)
+  else()
+    fastsoftmax_add_instruction_set(${target} scalar)
+  endif()
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT MSVC)
     fastsoftmax_add_instruction_set(${target} sse2)
     check_c_compiler_flag("-mavx2 -mfma -mf16c" COMPILER_HAS_AVX2)
