@@ -126,7 +126,7 @@ def _to_labels(
 ) -> tuple[Array, int | None]:
     """Return labels of any integer dtype as int32 or int64, and what to ignore among them."""
     kind = array.dtype.kind
-    if kind not in "iu" and not isinstance(targets, np.ndarray) and not is_exported(targets):
+    if kind not in "iu" and not _is_array_like(targets):
         # From Python objects: none at all, or integers that no one dtype holds.
         if array.size == 0:
             return array.astype(INT64), ignore_index
@@ -148,6 +148,12 @@ def _fit(labels: Array, num_classes: int, ignore_index: int | None) -> tuple[Arr
     if (bad & ~ignored).any():
         raise label_error(labels, num_classes, ignore_index)
     return np.where(ignored, -1, labels).astype(INT64), -1
+
+
+def _is_array_like(targets: object) -> bool:
+    """Whether the dtype is the caller's own: what is at those addresses need not be objects."""
+    protocols = "__array_interface__", "__array_struct__", "__array__"
+    return is_exported(targets) or any(hasattr(targets, protocol) for protocol in protocols)
 
 
 def _is_integer(label: object) -> bool:

@@ -8,7 +8,7 @@ from typing import SupportsFloat, SupportsIndex
 import numpy as np
 
 from .._api.evaluation import count_labels
-from .._arguments.arrays import FLOAT32, cast, same_dtype
+from .._arguments.arrays import FLOAT32, as_array, cast, same_dtype
 from .._arguments.options import (
     check_class_weight,
     check_ignore_index,
@@ -149,7 +149,8 @@ def _check_classes(
     if num_classes is not None:
         total = check_index(num_classes, "num_classes")
     elif weight is not None:
-        total = int(np.size(weight))
+        weight = as_array(weight, "weight")
+        total = weight.size
     elif smoothing:
         raise ValueError(
             f"label_smoothing = {smoothing} is spread over all classes: say with num_classes how "
