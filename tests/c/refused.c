@@ -70,7 +70,13 @@ static struct {
 struct out {
     double grad[ELEMENTS], hess[ELEMENTS], losses[ELEMENTS], mean_grad[CLASSES], loss;
 };
-static struct out *out, *right; /* the latter shared with forked processes */
+static struct out *out;
+
+/* Of the call that is refused nothing, in memory that processes share. */
+static struct {
+    struct out out;
+    int threads; /* that it started */
+} *right;
 
 static size_t item_of(const struct trial *t) {
     return t->dtype == FASTSOFTMAX_FLOAT64 ? 8 : t->dtype == FASTSOFTMAX_FLOAT32 ? 4 : 2;
@@ -163,7 +169,7 @@ static int is_untouched(void) {
     return 1;
 }
 
-static int is_right(void) { return memcmp(out, right, sizeof *out) == 0; }
+static int is_right(void) { return memcmp(out, &right->out, sizeof *out) == 0; }
 
 static int fail(const struct trial *t, int first, int on, const char *what) {
     printf("%s, request %d%s refused: %s\n", t->name, first, on ? " and all after it" : "", what);
@@ -172,9 +178,6 @@ static int fail(const struct trial *t, int first, int on, const char *what) {
 
 /* What a process reports that has tried one trial. */
 enum { BORNE = 0, NOTHING_REFUSED = 2 };
-
-/* Where the call would have used threads, so does the next. */
-static int wants_threads(const struct trial *t) { return t->threads > 1 && t->samples > 3; }
 
 static int try_forked(const struct trial *t) {
     const pid_t child = fork();
@@ -190,19 +193,18 @@ static int try_refusal(const struct trial *t, int first, int on) {
     refuse_from(first, on);
     int status = call_afresh(t);
     const struct requests refusals = refused();
-    const int none = refusals.memory + refusals.files + refusals.cpu_sets + refusals.threads +
-                         refusals.fork_handlers ==
-                     0;
+    const int none =
+        refusals.memory + refusals.files + refusals.cpu_sets + refusals.threads + refusals.fork_handlers == 0;
     if (refusals.memory > 0 && status != FASTSOFTMAX_ERROR_MEMORY) return fail(t, first, on, "memory is not missed");
     if (refusals.memory > 0 && !is_untouched()) return fail(t, first, on, "something is written");
     if (refusals.memory == 0 && status != FASTSOFTMAX_OK) return fail(t, first, on, "an error");
     if (refusals.memory == 0 && !is_right()) return fail(t, first, on, "other results");
-    if (refusals.fork_handlers > 0 && !try_forked(t)) return fail(t, first, on, "a forked process fails");
     const int started = granted().threads;
     refuse_nothing();
+    if (refusals.fork_handlers > 0 && !try_forked(t)) return fail(t, first, on, "a forked process fails");
     status = call_afresh(t);
     if (status != FASTSOFTMAX_OK || !is_right()) return fail(t, first, on, "the next call fails");
-    if (wants_threads(t) && started + granted().threads == 0) return fail(t, first, on, "no threads ever after");
+    if (started + granted().threads != right->threads) return fail(t, first, on, "other threads than without it");
     return try_forked(t) ? (none ? NOTHING_REFUSED : BORNE) : fail(t, first, on, "a forked process fails at the end");
 }
 
@@ -227,7 +229,8 @@ static int find_right(const struct trial *t) {
     if (child == 0) {
         refuse_nothing();
         status = call_afresh(t);
-        memcpy(right, out, sizeof *out);
+        right->out = *out;
+        right->threads = granted().threads;
         _exit(status);
     }
     return waitpid(child, &status, 0) == child && status == 0 ? 0 : -1;
