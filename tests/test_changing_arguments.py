@@ -61,11 +61,13 @@ def test_arrays_that_change_during_a_call(backend: str, changer: str) -> None:
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # of setting a shape
     NAME, stop, calls, errors = {backend!r}, False, 0, 0
+    # Of the slower backends' kernels, which are the same in both, one dtype will do.
+    DTYPES = (np.float32, np.float64) if NAME == "c" else (np.float32,)
 
     def change():
 {CHANGERS[changer]}
-    sizes = [(3000, 3), (600, 64), (60, 1000)]
-    for dtype in (np.float32, np.float64):
+    sizes = [(3000, 3), (60, 1000)]
+    for dtype in DTYPES:
         for number, (rows, classes) in enumerate(sizes):
             x = np.zeros((rows, classes), dtype)
             soft = np.zeros((rows, classes), dtype)
