@@ -90,8 +90,10 @@ static int is_negated(PyObject *object) {
 int fsm_take_array(PyObject *object, struct fsm_array *array) {
     if (PyArray_CheckExact(object)) return take_numpy(object, array);
     const struct dlpack_table *table = table_of(object);
-    if (table != NULL && table->export_object(object, &array->managed) == 0) {
+    struct dlpack_managed *managed = NULL; /* after a failure it may point anywhere */
+    if (table != NULL && table->export_object(object, &managed) == 0 && managed != NULL) {
         array->library = table;
+        array->managed = managed;
         if (take_tensor(&array->managed->tensor, array) &&
             (PyTypeNum_ISINTEGER(array->type) || !is_negated(object))) {
             PyErr_Clear();

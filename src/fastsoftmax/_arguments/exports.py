@@ -88,7 +88,7 @@ def as_numpy(x: Any, name: str) -> Array:
         x = x.resolve_conj().resolve_neg()
     try:
         return _shared(x)
-    except ImportError:
+    except (ImportError, MemoryError):
         raise
     except Exception as error:
         # Not all that a library has can be shared: nulls, arrays on several devices, small floats.
@@ -122,7 +122,7 @@ def as_output(out: Any, name: str) -> Array:
         )
     try:
         return _shared(out)
-    except ImportError:
+    except (ImportError, MemoryError):
         raise
     except Exception as error:
         raise _unshared(out, name, error) from error
