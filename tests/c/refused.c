@@ -200,6 +200,7 @@ static int try_refusal(const struct trial *t, int first, int on) {
     if (refusals.memory == 0 && status != FASTSOFTMAX_OK) return fail(t, first, on, "an error");
     if (refusals.memory == 0 && !is_right()) return fail(t, first, on, "other results");
     const int started = granted().threads;
+    if (started > 0 && granted().fork_handlers == 0) return fail(t, first, on, "threads that no fork knows of");
     refuse_nothing();
     if (refusals.fork_handlers > 0 && !try_forked(t)) return fail(t, first, on, "a forked process fails");
     status = call_afresh(t);

@@ -55,7 +55,9 @@ def check_label_smoothing(label_smoothing: SupportsFloat) -> float:
         try:
             value = float(label_smoothing)
         except OverflowError:
-            value = math.inf if label_smoothing > 0 else -math.inf
+            raise ValueError(
+                "label_smoothing must be in [0, 1], not a number beyond float64"
+            ) from None
     else:
         raise TypeError(
             f"label_smoothing must be a number in [0, 1], not {label_smoothing!r} "

@@ -66,7 +66,9 @@ def _labels(labels: Array | None) -> tuple[Array, Array]:
     return (labels, _NO_LABELS[8]) if labels.itemsize == 4 else (_NO_LABELS[4], labels)
 
 
-def _check(x: Array, rows: tuple[Array | None, ...], entries: tuple[Array | None, ...] = ()) -> None:
+def _check(
+    x: Array, rows: tuple[Array | None, ...], entries: tuple[Array | None, ...] = ()
+) -> None:
     """Raise unless all have the samples of `x`, and `rows` its classes too.
 
     It was so when the arguments were checked, but code of the caller's may have run since. A kernel
