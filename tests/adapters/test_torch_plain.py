@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ..subprocesses import run_python
 from . import library
 
 torch = library("torch")
@@ -346,3 +347,40 @@ def test_layouts_are_those_of_dlpack() -> None:
     command += ["-I", str(include), str(here / "dlpack_layout.c")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
+def test_without_memory_for_the_gradient() -> None:
+    """By the short way and by the long one: an error, and the next call is right."""
+    run_python(
+        """
+    import resource, torch, fastsoftmax.torch as ours
+    from fastsoftmax._backends import plain
+
+    def used():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+
+    x = torch.linspace(-3, 3, 1 << 23).view(8, -1).requires_grad_()
+    labels, few = torch.arange(8), x.detach()[:, :1000].clone().requires_grad_()
+    expected = ours.cross_entropy(few, labels)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    short = plain.exchanged_cross_entropy_value_and_grad
+    for way in (short, lambda *arguments: None):
+        plain.exchanged_cross_entropy_value_and_grad = way
+        for _ in range(3):
+            resource.setrlimit(resource.RLIMIT_AS, (used() + (4 << 20), hard))
+            try:
+                ours.cross_entropy(x, labels)
+                raise SystemExit("the limit did not hold")
+            except (MemoryError, RuntimeError) as error:  # PyTorch's own is the latter
+                assert str(error) or type(error) is MemoryError
+            finally:
+                resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+            assert torch.equal(ours.cross_entropy(few, labels), expected)
+        loss = ours.cross_entropy(x, labels)
+        loss.backward()
+        assert torch.isfinite(x.grad).all()
+        x.grad = None
+    """
+    )
