@@ -1,5 +1,7 @@
 #include "call.h"
 
+#include "environment.h"
+
 int fsm_count_is(Py_ssize_t given, Py_ssize_t wanted) {
     if (given == wanted) return 0;
     PyErr_Format(PyExc_TypeError, "takes %zd arguments, got %zd", wanted, given);
@@ -30,4 +32,14 @@ struct fsm_label_summary fsm_call_check_labels(const struct fsm_job *job) {
     summary = fsm_check_labels(job);
     Py_END_ALLOW_THREADS
     return summary;
+}
+
+PyObject *fsm_call_in_default_environment(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                                          PyObject *keywords) {
+    (void)self;
+    if (count < 1) return PyErr_SetString(PyExc_TypeError, "nothing to call"), NULL;
+    const struct fsm_environment found = fsm_enter_environment();
+    PyObject *result = PyObject_Vectorcall(args[0], args + 1, (size_t)(count - 1), keywords);
+    fsm_leave_environment(found);
+    return result;
 }

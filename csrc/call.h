@@ -16,4 +16,8 @@ int fsm_call(struct fsm_job *job, enum fsm_operation operation, size_t threads, 
 
 struct fsm_label_summary fsm_call_check_labels(const struct fsm_job *job);
 
+/* Calls the first argument with all that follow it, in the default floating-point environment. */
+PyObject *fsm_call_in_default_environment(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                                          PyObject *keywords);
+
 #endif

@@ -354,10 +354,13 @@ static PyObject *py_xla_targets(PyObject *self, PyObject *unused) {
     return dict;
 }
 
-#define FASTCALL(name, doc) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, doc}
+#define FASTCALL(name, doc)                                                                                          \
+    { #name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, doc }
 #define PLAIN(name)                                                                                                  \
-    {"plain_" #name, (PyCFunction)(void (*)(void))fsm_plain_##name, METH_FASTCALL,                                   \
-     "The public function's result where its arguments are plain, else None; see plain.h."}
+    {                                                                                                                \
+        "plain_" #name, (PyCFunction)(void (*)(void))fsm_plain_##name, METH_FASTCALL,                                \
+            "The public function's result where its arguments are plain, else None; see plain.h."                    \
+    }
 
 static PyMethodDef methods[] = {
     FASTCALL(softmax, "softmax(x, where, out, num_threads)"),
@@ -388,6 +391,10 @@ static PyMethodDef methods[] = {
     {"instruction_set", py_instruction_set, METH_NOARGS, "Name of the one in use."},
     {"use_instruction_set", py_use_instruction_set, METH_O,
      "Sets the one in use; returns the name of the one before."},
+    {"in_default_environment", (PyCFunction)(void (*)(void))fsm_call_in_default_environment,
+     METH_FASTCALL | METH_KEYWORDS,
+     "in_default_environment(function, *args, **kwargs): what it returns, called in the default floating-point "
+     "environment."},
     {"xla_targets", py_xla_targets, METH_NOARGS, "The custom calls for XLA, by name; see xla.h."},
     {NULL, NULL, 0, NULL}};
 

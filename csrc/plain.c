@@ -2,6 +2,7 @@
 
 #include "arrays.h"
 #include "call.h"
+#include "environment.h"
 
 #include <numpy/arrayscalars.h>
 
@@ -316,11 +317,18 @@ static PyObject *run_cross_entropy(struct plain *call, PyObject *out, enum gradi
     return NULL;
 }
 
+/* In the default environment, since sums are rounded to results after the kernels are done. */
+static PyObject *take_and_run_cross_entropy(struct plain *call, PyObject *const *args, enum gradient gradient) {
+    const struct fsm_environment found = fsm_enter_environment();
+    const int is_plain = take_cross_entropy(call, args, gradient);
+    PyObject *result = is_plain ? run_cross_entropy(call, args[8], gradient) : not_plain();
+    fsm_leave_environment(found);
+    return done(call, result);
+}
+
 static PyObject *cross_entropy(PyObject *const *args, Py_ssize_t count, int want_loss, enum gradient gradient) {
     struct plain call = {.job = {.want_loss = want_loss}};
-    if (fsm_count_is(count, 12) < 0) return NULL;
-    const int is_plain = take_cross_entropy(&call, args, gradient);
-    return done(&call, is_plain ? run_cross_entropy(&call, args[8], gradient) : not_plain());
+    return fsm_count_is(count, 12) < 0 ? NULL : take_and_run_cross_entropy(&call, args, gradient);
 }
 
 FSM_PLAIN_FUNCTION(cross_entropy) {
@@ -360,8 +368,7 @@ static PyObject *exchanged_cross_entropy(PyObject *const *args, Py_ssize_t count
     if (fsm_count_is(count, 13) < 0) return NULL;
     const int is_watched = any_is_true(args[12]);
     if (is_watched < 0) return NULL;
-    const int is_plain = !is_watched && take_cross_entropy(&call, args, gradient);
-    return done(&call, is_plain ? run_cross_entropy(&call, args[8], gradient) : not_plain());
+    return is_watched ? not_plain() : take_and_run_cross_entropy(&call, args, gradient);
 }
 
 FSM_PLAIN_FUNCTION(exchanged_cross_entropy) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "environment.h"
 #include "long_rows.h"
 #include "pages.h"
 #include "threads.h"
@@ -25,6 +26,12 @@ enum {
     CACHE_LINE = 64,
     SMALL_MEMORY = 16384
 };
+
+#if defined(_MSC_VER)
+#define APART __declspec(noinline)
+#else
+#define APART __attribute__((noinline))
+#endif
 
 /* hi and lo of fsm_mean_pitch(classes) sums. */
 struct mean {
@@ -175,7 +182,9 @@ static int is_countable(const struct fsm_job *job, size_t threads) {
     return job->classes <= (size_t)PTRDIFF_MAX / 256 / threads;
 }
 
-int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad) {
+/* By itself, so that no arithmetic is moved to where the environment is not yet, or no longer, the one it is for. */
+static APART int run_all(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss,
+                         double *mean_grad) {
     struct run run = {.job = job, .kernels = fsm_kernels_for(job->storage), .operation = operation};
     run.samples = job->outer * job->inner;
     job->want_mean_grad = mean_grad != NULL;
@@ -199,4 +208,11 @@ int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, d
     if (is_worth_threads(&run, threads)) fsm_threads_note_end();
     if (memory != small) free(memory);
     return 0;
+}
+
+int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad) {
+    const struct fsm_environment found = fsm_enter_environment();
+    const int status = run_all(job, operation, threads, loss, mean_grad);
+    fsm_leave_environment(found);
+    return status;
 }

@@ -25,6 +25,7 @@ void fsm_threads_setup(void) {}
 #include <time.h>
 
 #include "affinity.h"
+#include "environment.h"
 
 /* In nanoseconds: a thread looks for something to do for so long before it sleeps, as waking it takes some tens of
    microseconds, and where calls follow each other so closely it pays to have it awake for the next one. */
@@ -99,6 +100,7 @@ static void look_for_work(size_t seen) {
 static void *worker_main(void *argument) {
     const size_t number = (size_t)(uintptr_t)argument;
     size_t seen = 0;
+    (void)fsm_enter_environment(); /* for good: it has that of the thread that started it */
     pthread_mutex_lock(&pool.mutex);
     for (;;) {
         while (!pool.open || pool.generation == seen || number > pool.wanted)

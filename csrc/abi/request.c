@@ -22,6 +22,7 @@ static void refuse(struct fsm_request *r, int status, const char *argument) {
 
 int fsm_request_close(const struct fsm_request *r) {
     if (r->status != FASTSOFTMAX_OK && r->options.error != NULL) *r->options.error = r->error;
+    fsm_leave_environment(r->environment);
     return r->status;
 }
 
@@ -202,6 +203,7 @@ static void take_option_arrays(struct fsm_request *r) {
 void fsm_request_open(struct fsm_request *r, int dtype, const fastsoftmax_shape *shape,
                       const fastsoftmax_options *options, int options_taken) {
     memset(r, 0, sizeof *r);
+    r->environment = fsm_enter_environment();
     read_options(r, options);
     if (dtype < FASTSOFTMAX_FLOAT32 || dtype > FASTSOFTMAX_BFLOAT16) refuse(r, FASTSOFTMAX_ERROR_DTYPE, "dtype");
     check_shape(r, shape);

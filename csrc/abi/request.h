@@ -4,6 +4,7 @@
 #ifndef FSM_REQUEST_H
 #define FSM_REQUEST_H
 
+#include "environment.h"
 #include "fastsoftmax.h"
 #include "job.h"
 #include "overlap.h"
@@ -19,6 +20,7 @@ enum fsm_options_taken {
 };
 
 struct fsm_request {
+    struct fsm_environment environment; /* the caller's */
     struct fsm_job job;
     fastsoftmax_options options; /* complete, whatever the caller's size */
     size_t samples, threads;
@@ -29,6 +31,7 @@ struct fsm_request {
     struct fsm_footprint input[FSM_MOST_INPUTS], output[FSM_MOST_OUTPUTS];
 };
 
+/* Between these two the floating-point environment is the default one. */
 void fsm_request_open(struct fsm_request *r, int dtype, const fastsoftmax_shape *shape,
                       const fastsoftmax_options *options, int options_taken);
 

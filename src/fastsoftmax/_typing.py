@@ -45,6 +45,14 @@ class Backend(Protocol):
         is not plain after all. All other arguments have their defaults.
         """
 
+    def in_default_environment(
+        self, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Call a function where arithmetic rounds to nearest and keeps subnormal numbers.
+
+        Or as things are, where the backend does not promise that.
+        """
+
     def compilations(self) -> Mapping[str, Callable[[], str | None]]:
         """What the first calls would wait for, by name: each of these compiles one part.
 

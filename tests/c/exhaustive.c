@@ -1,9 +1,9 @@
 /* Compares what the kernels compute inside with the exact values: exhaustive [--seed N] [--every N] [--points N]
 
-   Every float32 number that the exponential and the logarithm can be given, or each N-th of them, and float64 at so many
-   points. Prints the largest error in units in the last place (ulp), where it is, and how many results are not the
-   number nearest to the exact value; exits with 1 if an error exceeds its bound, or if bits differ between instruction
-   sets that fuse multiplication and addition. */
+   Every float32 number that the exponential and the logarithm can be given, or each N-th of them, and float64 at so
+   many points. Prints the largest error in units in the last place (ulp), where it is, and how many results are not
+   the number nearest to the exact value; exits with 1 if an error exceeds its bound, or if bits differ between
+   instruction sets that fuse multiplication and addition. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,8 @@
 #include "sweeps.h"
 #include "threads.h"
 
-/* The exponential's bounds follow from what is said of it in kernel/exponential.h; those of pairs are the package's. */
+/* The exponential's bounds follow from what is said of it in kernel/exponential.h; those of pairs are the package's.
+ */
 static struct subject float32_subjects[FLOAT32_SUBJECTS] = {
     [EXP32] = {"exponential", 0.63, 0.63, {{0}}},
     [SUMMED_EXP32] = {"exponential, summed", 0.13, 0.13, {{0}}},
@@ -21,12 +22,9 @@ static struct subject float32_subjects[FLOAT32_SUBJECTS] = {
     [LOSS32] = {"loss of pairs", 4, 4, {{0}}},
     [LOGSUMEXP32] = {"logsumexp of pairs", 4, 4, {{0}}}};
 static struct subject float64_subjects[FLOAT64_SUBJECTS] = {
-    [EXP64] = {"exponential", 0.76, 0.76, {{0}}},
-    [SUMMED_EXP64] = {"exponential, summed", 0.26, 0.26, {{0}}},
-    [LOG64] = {"logarithm", 1.25, 1.25, {{0}}},
-    [SOFTMAX64] = {"softmax of pairs", 2, 2, {{0}}},
-    [LOSS64] = {"loss of pairs", 4, 4, {{0}}},
-    [LOGSUMEXP64] = {"logsumexp of pairs", 4, 4, {{0}}}};
+    [EXP64] = {"exponential", 0.76, 0.76, {{0}}}, [SUMMED_EXP64] = {"exponential, summed", 0.26, 0.26, {{0}}},
+    [LOG64] = {"logarithm", 1.25, 1.25, {{0}}},   [SOFTMAX64] = {"softmax of pairs", 2, 2, {{0}}},
+    [LOSS64] = {"loss of pairs", 4, 4, {{0}}},    [LOGSUMEXP64] = {"logsumexp of pairs", 4, 4, {{0}}}};
 
 static int parse_number(const char *text, uint64_t *number) {
     char *end;

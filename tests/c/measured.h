@@ -4,9 +4,9 @@
 
 #include <stddef.h>
 
-/* The exponentials of `count` numbers in a row whose maximum is as given, times 2^-N with N = round(maximum log2 e), or
-   e^-maximum where that is what the kernel subtracts, and times the kernel's scale: e, rounded, and power + rest, not
-   rounded. */
+/* The exponentials of `count` numbers in a row whose maximum is as given, times 2^-N with N = round(maximum log2 e),
+   or e^-maximum where that is what the kernel subtracts, and times the kernel's scale: e, rounded, and power + rest,
+   not rounded. */
 typedef void measured_exp32(const float *x, size_t count, float maximum, float *e, double *power, double *rest);
 typedef void measured_exp64(const double *x, size_t count, double maximum, double *e, double *power, double *rest);
 /* log(1 + hi + lo). */

@@ -22,10 +22,10 @@ static const double hard_for_exp[] = {
     0x1.d7a7d893609e5p-26,  0x1.ba07d73250de7p-14,  0x1.d77fd13d27fffp-11,  0x1.6a4d1af9cc989p-8,
     0x1.accfbe46b4ef0p-1,   0x1.aca7ae8da5a7bp0,    0x1.d6336a88077aap0,    0x1.42ee3c7dc4946p1,
     0x1.76e7e5d7b6eacp3,    0x1.a8ead058bc6b8p3,    0x1.1d5c2daebe367p4,    0x1.c44ce0d716a1ap4};
-static const double hard_for_log[] = {
-    0x1.0000000000001p0, 0x1.00096581ce4e4p1, 0x1.91a8dff540ff7p2, 0x1.de37fb31fd5fcp2, 0x1.2b1199e497797p3,
-    0x1.55f0eaa1b2fc8p3, 0x1.8ede492dd9607p3, 0x1.11867637cbd03p4, 0x1.3d9d7d597a9ddp4, 0x1.7f3825778aaafp4,
-    0x1.ac50b409c8aeep8, 0x1.de7cd6751029ap16};
+static const double hard_for_log[] = {0x1.0000000000001p0, 0x1.00096581ce4e4p1, 0x1.91a8dff540ff7p2,
+                                      0x1.de37fb31fd5fcp2, 0x1.2b1199e497797p3, 0x1.55f0eaa1b2fc8p3,
+                                      0x1.8ede492dd9607p3, 0x1.11867637cbd03p4, 0x1.3d9d7d597a9ddp4,
+                                      0x1.7f3825778aaafp4, 0x1.ac50b409c8aeep8, 0x1.de7cd6751029ap16};
 
 /* Some points, and their results. */
 struct batch {

@@ -1,8 +1,9 @@
 /* Every float32 number that the kernels' exponential and logarithm are given.
 
    Where a maximum M is at most 256 in size the exponential is of x itself, times a power of two; beyond that it is of
-   x - M, which is exact where it matters: so the numbers from 256 down to where the exponential of M = -256 is 0 are all
-   that there are. The logarithm is of 1 + a, for any a from 0 up. Softmax, loss and logsumexp are of rows (x, 0). */
+   x - M, which is exact where it matters: so the numbers from 256 down to where the exponential of M = -256 is 0 are
+   all that there are. The logarithm is of 1 + a, for any a from 0 up. Softmax, loss and logsumexp are of rows (x, 0).
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,19 +38,17 @@ static void note_float32(struct errors *e, struct batch *b, const float *result,
     note(e, b, decide);
 }
 
-/* The numbers of one sign from `first` up to `last` in size, in rows of a maximum: a row's exponentials are tried down to
-   2^-162 of its largest, as no result shows more, and from a little further down they have no more than they need. */
+/* The numbers of one sign from `first` up to `last` in size, in rows of a maximum: a row's exponentials are tried
+   down to 2^-162 of its largest, as no result shows more, and from a little further down they have no more than they
+   need. */
 struct range {
     double first, last;
     int negative;
     float maximum;
 };
-static const struct range exp_ranges[] = {{0, 100, 0, 100},
-                                          {0x1.900002p6, 200, 0, 200},
-                                          {0x1.900002p7, 256, 0, 256},
-                                          {0, 112, 1, 0},
-                                          {0x1.c00002p6, 240, 1, -128},
-                                          {0x1.e00002p7, 368, 1, -256}};
+static const struct range exp_ranges[] = {
+    {0, 100, 0, 100}, {0x1.900002p6, 200, 0, 200},  {0x1.900002p7, 256, 0, 256},
+    {0, 112, 1, 0},   {0x1.c00002p6, 240, 1, -128}, {0x1.e00002p7, 368, 1, -256}};
 
 static float maximum_now;
 static double scale_now; /* of the exponential at hand: the kernel's, times 2^-N */
@@ -165,6 +164,5 @@ void sweep_float32(const struct extent *extent, struct subject *subjects) {
     for (size_t i = 0; i < sizeof exp_ranges / sizeof *exp_ranges; i++)
         sweep_range(sweep_exp, extent, &exp_ranges[i], subjects);
     sweep_range(sweep_log, extent, &sums, subjects);
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
-        sweep_range(sweep_pairs, extent, &pairs[i], subjects);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) sweep_range(sweep_pairs, extent, &pairs[i], subjects);
 }

@@ -18,14 +18,17 @@ from .._arguments.options import (
 )
 from .._arguments.outputs import check_out, new_like, separate, separate_all, store
 from .._arguments.targets import check_targets, label_error
-from .._control import resolve_backend, resolve_num_threads
+from .._backends.environment import in_environment_of_backend
+from .._control import resolve_num_threads
 from .._sums import accurate_sum
 from .._typing import Array, ArrayLike, Backend, Float64Array
 
 __all__ = ["count_labels", "evaluate"]
 
 
+@in_environment_of_backend
 def evaluate(
+    kernels: Backend,
     want_loss: bool,
     want_grad: bool,
     want_mean_grad: bool,
@@ -38,11 +41,9 @@ def evaluate(
     label_smoothing: SupportsFloat,
     reduction: str,
     out: Array | None,
-    backend: str | None,
     num_threads: SupportsIndex | None,
 ) -> tuple[Any, Any]:
     """Return (loss or None, gradient or mean gradient or None)."""
-    kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
     check_reduction(reduction, want_mean_grad)
     x, axis, dtype = check_logits(logits, axis, "logits")

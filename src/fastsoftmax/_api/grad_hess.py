@@ -11,8 +11,9 @@ from .._arguments.layout import canonical
 from .._arguments.options import check_hessian, check_sample_weight
 from .._arguments.outputs import check_out, new_like, overlaps, separate, separate_all, store
 from .._arguments.targets import check_targets
+from .._backends.environment import in_environment_of_backend
 from .._control import resolve_backend, resolve_num_threads
-from .._typing import Array, ArrayLike
+from .._typing import Array, ArrayLike, Backend
 from .evaluation import count_labels
 
 __all__ = ["cross_entropy_grad_hess"]
@@ -65,7 +66,22 @@ def cross_entropy_grad_hess(
     >>> grad.round(6).tolist(), hess.round(6).tolist()
     ([[0.5, -0.5]], [[0.25, 0.25]])
     """
-    kernels = resolve_backend(backend)
+    return _grad_hess(
+        resolve_backend(backend), logits, targets, axis, sample_weight, hessian, out, num_threads
+    )
+
+
+@in_environment_of_backend
+def _grad_hess(
+    kernels: Backend,
+    logits: ArrayLike,
+    targets: ArrayLike,
+    axis: SupportsIndex,
+    sample_weight: ArrayLike | None,
+    hessian: str,
+    out: tuple[Array | None, Array | None] | None,
+    num_threads: SupportsIndex | None,
+) -> tuple[Array, Array]:
     threads = resolve_num_threads(num_threads)
     x, axis, dtype = check_logits(logits, axis, "logits")
     shape = x.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias, overload
 
+from .._control import resolve_backend
 from .._typing import Array, ArrayLike, MeanOrSum, Scalar
 from .linear_evaluation import evaluate_linear
 
@@ -143,8 +144,8 @@ def linear_cross_entropy(
     1.134800 1.134800
     """
     loss: Scalar | Array = evaluate_linear(
-        True, (), x, weight, targets, bias, class_weight, sample_weight, ignore_index,
-        label_smoothing, reduction, None, workspace_bytes, backend, num_threads,
+        resolve_backend(backend), True, (), x, weight, targets, bias, class_weight, sample_weight, ignore_index,
+        label_smoothing, reduction, None, workspace_bytes, num_threads,
     )[0]  # fmt: skip
     return loss
 
@@ -249,7 +250,7 @@ def linear_cross_entropy_value_and_grad(
         Where to put the gradients with respect to x, weight and bias: of their shapes and of the
         common dtype of `x` and `weight`. They may overlap the arguments, which are then copied,
         but not each other.
-    workspace_bytes, backend, num_threads
+    workspace_bytes, num_threads
         As in `linear_cross_entropy`.
 
     Returns
@@ -281,7 +282,7 @@ def linear_cross_entropy_value_and_grad(
     0.693147 [[0.0, 0.0]] [[-0.5, -1.0], [0.5, 1.0]] [-0.5, 0.5]
     """
     loss, (dx, dweight, dbias) = evaluate_linear(
-        True, wrt, x, weight, targets, bias, class_weight, sample_weight, ignore_index,
-        label_smoothing, reduction, out, workspace_bytes, backend, num_threads,
+        resolve_backend(backend), True, wrt, x, weight, targets, bias, class_weight, sample_weight, ignore_index,
+        label_smoothing, reduction, out, workspace_bytes, num_threads,
     )  # fmt: skip
     return loss, (dx, dweight, dbias)

@@ -20,7 +20,8 @@ from .._arguments.options import (
 )
 from .._arguments.outputs import new_like, plain, separate_all, store
 from .._arguments.targets import check_targets
-from .._control import resolve_backend, resolve_num_threads
+from .._backends.environment import in_environment_of_backend
+from .._control import resolve_num_threads
 from .._linear import evaluate
 from .._linear.problem import Problem, Results
 from .._sums import accurate_sum
@@ -30,7 +31,9 @@ from .evaluation import count_labels
 __all__ = ["evaluate_linear"]
 
 
+@in_environment_of_backend
 def evaluate_linear(
+    kernels: Backend,
     want_loss: bool,
     wrt: Sequence[str] | None,
     x: ArrayLike,
@@ -44,11 +47,9 @@ def evaluate_linear(
     reduction: str,
     out: Sequence[Array | None] | None,
     workspace_bytes: SupportsIndex,
-    backend: str | None,
     num_threads: SupportsIndex | None,
 ) -> tuple[Any, tuple[Array | None, ...]]:
     """Return (loss or None, gradients, each of them None where it is not wanted)."""
-    kernels = resolve_backend(backend)
     threads = resolve_num_threads(num_threads)
     check_reduction(reduction, False)
     workspace = check_workspace(workspace_bytes)

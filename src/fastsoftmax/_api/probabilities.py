@@ -10,6 +10,7 @@ from .._arguments.arrays import check_logits, check_pair, check_where, to_scalar
 from .._arguments.layout import canonical
 from .._arguments.outputs import check_out, new_like, separate, store
 from .._backends import plain
+from .._backends.environment import in_environment_of_backend
 from .._control import SETTINGS, resolve_backend, resolve_num_threads
 from .._typing import Array, ArrayLike, Backend
 
@@ -185,7 +186,19 @@ def logsumexp(
     result = plain.logsumexp(x, axis, keepdims, where, out, backend, num_threads, SETTINGS)
     if result is not None:
         return result
-    kernels = resolve_backend(backend)
+    return _logsumexp(resolve_backend(backend), x, axis, keepdims, where, out, num_threads)
+
+
+@in_environment_of_backend
+def _logsumexp(
+    kernels: Backend,
+    x: ArrayLike,
+    axis: SupportsIndex,
+    keepdims: bool,
+    where: ArrayLike | None,
+    out: Array | None,
+    num_threads: SupportsIndex | None,
+) -> Any:
     threads = resolve_num_threads(num_threads)
     logits, axis, dtype = check_logits(x, axis, "x")
     mask = None if where is None else check_where(where, logits.shape, "x")
@@ -319,6 +332,19 @@ def _from_logits(
         result: Array | None = plainly(x, out)
         if result is not None:
             return result
+    return _from_any_logits(kernels, name, x, axis, where, out, num_threads)
+
+
+@in_environment_of_backend
+def _from_any_logits(
+    kernels: Backend,
+    name: str,
+    x: ArrayLike,
+    axis: SupportsIndex,
+    where: ArrayLike | None,
+    out: Array | None,
+    num_threads: SupportsIndex | None,
+) -> Array:
     kernel = getattr(kernels, name)
     threads = resolve_num_threads(num_threads)
     logits, axis, dtype = check_logits(x, axis, "x")
@@ -339,6 +365,7 @@ def _from_logits(
     return store(work, out, dtype)
 
 
+@in_environment_of_backend
 def _backward(
     kernels: Backend,
     kernel: Any,

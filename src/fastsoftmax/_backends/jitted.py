@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, BoolArray, Float64Array
+from .environment import as_found
 from .halves import cross_entropy_on_halves, grad_hess_on_halves, on_halves
 from .numba_kernels.backward import LOG_SOFTMAX_BACKWARD, SOFTMAX_BACKWARD
 from .numba_kernels.compilation import KERNELS, Kernel
@@ -32,6 +33,7 @@ __all__ = [
     "compilations",
     "cross_entropy",
     "grad_hess",
+    "in_default_environment",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 NAME = "numba"
+in_default_environment = as_found
 
 # Arrays of length 0 stand for those that are not there: None would be a type of its own, and the
 # kernels be compiled for every combination.

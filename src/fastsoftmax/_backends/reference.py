@@ -15,6 +15,7 @@ import numpy as np
 
 from .._sums import RunningSum, accurate_sum, two_sum
 from .._typing import Array, Float64Array
+from .environment import as_found
 from .halves import Block, blocks_of, cross_entropy_on_halves, grad_hess_on_halves, on_halves
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "compilations",
     "cross_entropy",
     "grad_hess",
+    "in_default_environment",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 NAME = "numpy"
+in_default_environment = as_found
 PLAIN: Mapping[str, Callable[..., Any]] = {}
 
 BLOCK = 1 << 16
