@@ -182,9 +182,9 @@ static int is_countable(const struct fsm_job *job, size_t threads) {
     return job->classes <= (size_t)PTRDIFF_MAX / 256 / threads;
 }
 
-/* By itself, so that no arithmetic is moved to where the environment is not yet, or no longer, the one it is for. */
-static APART int run_all(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss,
-                         double *mean_grad) {
+/* By itself, so that no arithmetic is moved to where the environment is not yet, or no longer, the default one. */
+APART int fsm_run_in_default_environment(struct fsm_job *job, enum fsm_operation operation, size_t threads,
+                                         double *loss, double *mean_grad) {
     struct run run = {.job = job, .kernels = fsm_kernels_for(job->storage), .operation = operation};
     run.samples = job->outer * job->inner;
     job->want_mean_grad = mean_grad != NULL;
@@ -212,7 +212,7 @@ static APART int run_all(struct fsm_job *job, enum fsm_operation operation, size
 
 int fsm_run(struct fsm_job *job, enum fsm_operation operation, size_t threads, double *loss, double *mean_grad) {
     const struct fsm_environment found = fsm_enter_environment();
-    const int status = run_all(job, operation, threads, loss, mean_grad);
+    const int status = fsm_run_in_default_environment(job, operation, threads, loss, mean_grad);
     fsm_leave_environment(found);
     return status;
 }

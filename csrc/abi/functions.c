@@ -10,7 +10,7 @@
 #include "setup.h"
 
 static void run(struct fsm_request *r, enum fsm_operation operation, double *loss, double *mean_grad) {
-    if (fsm_run(&r->job, operation, r->threads, loss, mean_grad) < 0)
+    if (fsm_run_in_default_environment(&r->job, operation, r->threads, loss, mean_grad) < 0)
         fsm_request_refuse(r, FASTSOFTMAX_ERROR_MEMORY, NULL, -1);
 }
 

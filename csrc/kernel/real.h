@@ -2,6 +2,10 @@
 #ifndef FSM_REAL_H
 #define FSM_REAL_H
 
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(_M_FP_FAST)
+#error "the error terms and infinities here do not survive -ffast-math, nor -Ofast, nor -ffinite-math-only"
+#endif
+
 #include <float.h>
 #include <stddef.h>
 #include <stdint.h>

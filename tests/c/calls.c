@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "environments.h"
 #include "layouts.h"
-#include "run.h"
 #include "shards.h"
 
 /* The arrays of one call; those that its task does not have are left empty. */
@@ -132,9 +132,9 @@ int make_call(const struct problem *problem, const struct task *task, const stru
         struct fsm_job job = job_of(problem, task, call, &arrays);
         double *loss = results->part[PART_LOSS], *mean_grad = results->part[PART_MEAN_GRAD];
         if (is_of_shards(task))
-            status = run_shard(&job, task, call->threads, problem->format, results);
+            status = run_shard(&job, task, call, problem->format, results);
         else
-            status = fsm_run(&job, task->operation, call->threads, loss, mean_grad);
+            status = run_in_environment(call->shift, &job, task->operation, call->threads, loss, mean_grad);
     }
     if (status == 0) status = collect(problem, call, &arrays, results);
     free_arrays(&arrays);

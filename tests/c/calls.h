@@ -9,7 +9,7 @@
 struct call {
     size_t first, rows; /* of the problem's */
     size_t input_layout, output_layout;
-    size_t shift; /* elements from an aligned place to the first */
+    size_t shift; /* elements from an aligned place to the first; a number of the environment too */
     size_t threads;
     int in_place; /* the output is the input */
 };
@@ -18,8 +18,8 @@ struct results {
     double *part[PARTS]; /* as struct answer has them, of the call's rows alone */
 };
 
-/* 0, -1 where there is no memory, 1 where something was written outside of the outputs. The results are to be freed
-   in any case. */
+/* 0, -1 where there is no memory, 1 where something was written outside of the outputs, ENVIRONMENT_CHANGED. The
+   results are to be freed in any case. */
 int make_call(const struct problem *problem, const struct task *task, const struct call *call,
               struct results *results);
 void free_results(struct results *results);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "job.h"
+#include "environments.h"
 #include "layouts.h"
 
 enum { MOST_TOLD = 40, TOLD_EACH = 1, ROW_TOLD = 40, MOST_INSTRUCTION_SETS = 8 };
@@ -156,7 +156,9 @@ void digest(struct verdicts *v, const struct subject *s, const struct results *r
 
 void judge_status(struct verdicts *v, const struct subject *s, int status) {
     if (status == 0 || !tell_failure(v, s)) return;
-    printf("  %s\n", status < 0 ? "no memory" : "something was written outside of the outputs");
+    printf("  %s\n", status < 0                      ? "no memory"
+                     : status == ENVIRONMENT_CHANGED ? "the floating-point environment was changed"
+                                                     : "something was written outside of the outputs");
 }
 
 void judge_sharing(struct verdicts *v, const struct subject *s, size_t offered) {

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
+#include "environments.h"
 #include "exact.h"
-#include "run.h"
 
 /* The numbers of a state and of a row; see kernel/shards.h. */
 enum { MAXIMUM, REST, DISTANCE = 3, MASS = 5, TOP = 7, STATE_SIZE };
@@ -49,20 +49,20 @@ static void make_row(const double *state, int has_targets, double *row) {
     row[APART] = is_apart ? (double)((pair(state, MASS) - state[TOP] * rest) / whole) : (double)NAN;
 }
 
-static int run_state(struct fsm_job job, size_t threads, double *state) {
+static int run_state(struct fsm_job job, const struct call *call, double *state) {
     job.numbers = view_of(&job, state, STATE_SIZE);
     job.out = (struct fsm_view){0};
     job.want_loss = 1;
-    return fsm_run(&job, FSM_OPERATION_partial_state, threads, NULL, NULL);
+    return run_in_environment(call->shift, &job, FSM_OPERATION_partial_state, call->threads, NULL, NULL);
 }
 
-int run_shard(const struct fsm_job *job, const struct task *task, size_t threads, const struct format *format,
-              struct results *results) {
+int run_shard(const struct fsm_job *job, const struct task *task, const struct call *call,
+              const struct format *format, struct results *results) {
     const size_t rows = job->outer * job->inner;
     const int has_targets = task->targets != NO_TARGETS;
     double *state = calloc(rows * (STATE_SIZE + ROW_SIZE), sizeof *state), *row = state + rows * STATE_SIZE;
     struct fsm_job own = *job;
-    int status = state == NULL ? -1 : run_state(own, threads, state);
+    int status = state == NULL ? -1 : run_state(own, call, state);
     for (size_t i = 0; status == 0 && i < rows; i++) {
         if (results->part[PART_LOSSES])
             results->part[PART_LOSSES][i] = rounded(format, loss_of(state + i * STATE_SIZE, has_targets));
@@ -70,7 +70,7 @@ int run_shard(const struct fsm_job *job, const struct task *task, size_t threads
     }
     own.numbers = view_of(&own, row, ROW_SIZE);
     if (status == 0 && task->operation == FSM_OPERATION_shard_exponentials)
-        status = fsm_run(&own, task->operation, threads, NULL, NULL);
+        status = run_in_environment(call->shift, &own, task->operation, call->threads, NULL, NULL);
     free(state);
     return status;
 }

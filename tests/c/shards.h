@@ -7,8 +7,8 @@
 
 int is_of_shards(const struct task *task);
 
-/* Runs a job whose state is that of all classes; losses go to the results. 0, or -1 where there is no memory. */
-int run_shard(const struct fsm_job *job, const struct task *task, size_t threads, const struct format *format,
-              struct results *results);
+/* Runs a job whose state is that of all classes; losses go to the results. As fsm_run, or ENVIRONMENT_CHANGED. */
+int run_shard(const struct fsm_job *job, const struct task *task, const struct call *call,
+              const struct format *format, struct results *results);
 
 #endif
