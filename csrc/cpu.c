@@ -1,7 +1,5 @@
 #include "cpu.h"
 
-#include <stdint.h>
-
 #if defined(__x86_64__) || defined(_M_X64)
 #define X86_64 1
 #if defined(_MSC_VER)
@@ -29,8 +27,6 @@ static struct registers cpuid(uint32_t leaf, uint32_t subleaf) {
     return r;
 }
 
-static int highest_leaf_is_at_least(uint32_t leaf) { return cpuid(0, 0).eax >= leaf; }
-
 /* The register files that the operating system saves on a context switch (XCR0); only to be asked for
    where cpuid says OSXSAVE. */
 static uint64_t saved_registers(void) {
@@ -57,17 +53,35 @@ enum {
 };
 #define LEAF7_EBX_AVX512VL (1u << 31)
 
-int fsm_cpu_has_avx2(void) {
+int fsm_x86_has_avx2(const struct fsm_x86 *x86) {
     const uint32_t wanted = LEAF1_ECX_FMA | LEAF1_ECX_OSXSAVE | LEAF1_ECX_AVX | LEAF1_ECX_F16C;
-    if (!highest_leaf_is_at_least(7) || (cpuid(1, 0).ecx & wanted) != wanted) return 0;
-    if ((saved_registers() & SAVES_XMM_AND_YMM) != SAVES_XMM_AND_YMM) return 0;
-    return (cpuid(7, 0).ebx & LEAF7_EBX_AVX2) != 0;
+    return (x86->leaf1_ecx & wanted) == wanted && (x86->leaf7_ebx & LEAF7_EBX_AVX2) != 0 &&
+           (x86->saved_registers & SAVES_XMM_AND_YMM) == SAVES_XMM_AND_YMM;
 }
 
-int fsm_cpu_has_avx512(void) {
+int fsm_x86_has_avx512(const struct fsm_x86 *x86) {
     const uint32_t wanted = LEAF7_EBX_AVX512F | LEAF7_EBX_AVX512DQ | LEAF7_EBX_AVX512BW | LEAF7_EBX_AVX512VL;
-    if (!fsm_cpu_has_avx2() || (cpuid(7, 0).ebx & wanted) != wanted) return 0;
-    return (saved_registers() & SAVES_MASKS_AND_ZMM) == SAVES_MASKS_AND_ZMM;
+    return fsm_x86_has_avx2(x86) && (x86->leaf7_ebx & wanted) == wanted &&
+           (x86->saved_registers & SAVES_MASKS_AND_ZMM) == SAVES_MASKS_AND_ZMM;
+}
+
+/* A leaf beyond the highest repeats another one's bits. */
+static struct fsm_x86 ask_cpu(void) {
+    const uint32_t highest_leaf = cpuid(0, 0).eax;
+    struct fsm_x86 x86 = {0, 0, 0};
+    if (highest_leaf >= 1) x86.leaf1_ecx = cpuid(1, 0).ecx;
+    if (highest_leaf >= 7) x86.leaf7_ebx = cpuid(7, 0).ebx;
+    if (x86.leaf1_ecx & LEAF1_ECX_OSXSAVE) x86.saved_registers = saved_registers();
+    return x86;
+}
+
+int fsm_cpu_has_avx2(void) {
+    const struct fsm_x86 x86 = ask_cpu();
+    return fsm_x86_has_avx2(&x86);
+}
+int fsm_cpu_has_avx512(void) {
+    const struct fsm_x86 x86 = ask_cpu();
+    return fsm_x86_has_avx512(&x86);
 }
 
 int fsm_cpu_has_sse2(void) { return 1; } /* part of x86-64 */

@@ -216,6 +216,17 @@ def test_training_on_digits() -> None:
     np.testing.assert_allclose(w, expected, atol=1e-4)
 
 
+def test_subnormals_are_kept(only_c: None) -> None:
+    """XLA's own threads flush them to 0, and so would threads of the kernels' that these start."""
+    logits = np.tile(np.array([[0, -90, -100, -95]], np.float32), (100_000, 1))
+    expected = fs.softmax(logits)
+    assert 0 < expected.min() < 1e-42
+    for function in (fsj.softmax, jax.jit(fsj.softmax)):
+        for rows in (logits[:1], logits):
+            assert np.asarray(function(rows)).tobytes() == expected[: len(rows)].tobytes()
+    assert fs.softmax(logits, num_threads=3).tobytes() == expected.tobytes()
+
+
 def test_many_threads_at_once(only_c: None) -> None:
     x = jnp.asarray(np.random.default_rng(0).normal(size=(512, 1000)), jnp.float32)
     labels = jnp.arange(512) % 1000

@@ -421,3 +421,25 @@ def test_without_torch() -> None:
         "except ImportError as error:\n    print(error)\n"
     )
     assert 'pip install "fastsoftmax[torch]"' in run_python(script).stdout
+
+
+@pytest.mark.skipif("c" not in fs.available_backends(), reason="only the backend c promises this")
+def test_flushing_in_torch_does_not_show() -> None:
+    """As `torch.set_flush_denormal` has it: of PyTorch's thread, and of those it starts."""
+    script = """
+        import numpy as np, torch
+        import fastsoftmax as fs, fastsoftmax.torch as ours
+        x = torch.tensor([[0, -90, -100, -95]], dtype=torch.float32).repeat(100_000, 1)
+        labels = torch.zeros(len(x), dtype=torch.int64)
+        with fs.use_backend("c"):
+            expected = ours.softmax(x[:1], 1).numpy().tobytes()
+            assert torch.set_flush_denormal(True)
+            with fs.use_num_threads(3):
+                flushed = ours.softmax(x, 1), ours.cross_entropy(x, labels, reduction="none")
+            torch.set_flush_denormal(False)
+            kept = ours.softmax(x, 1), ours.cross_entropy(x, labels, reduction="none")
+        for one, other in zip(flushed, kept, strict=True):
+            assert one.numpy().tobytes() == other.numpy().tobytes()
+        assert kept[0].numpy().tobytes() == expected * len(x)
+    """
+    run_python(script)

@@ -1,7 +1,21 @@
-/* One of the kernels' own files, named by FSM_TEST_KERNEL, and doors to what is inside. */
-#include FSM_TEST_KERNEL
+/* The kernels' exponential and logarithm for one instruction set and dtype: FSM_ISA, FSM_REAL_BITS and, as the file
+   of its words, FSM_TEST_WORDS are given. */
+#include FSM_TEST_WORDS
 
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "job.h"
+/* In the order in which kernel/template.h has them. */
+#include "kernel/wide.h"
+#include "kernel/sums.h"
+#include "kernel/exponential.h"
 #include "measured.h"
+
+#define JOIN_(isa, name, bits) fsm_##isa##_##name##_float##bits
+#define JOIN(isa, name, bits) JOIN_(isa, name, bits)
+#define FSM_NAME(name) JOIN(FSM_ISA, name, FSM_REAL_BITS)
 
 #if FSM_REAL_BITS == 32
 extern measured_exp32 FSM_NAME(measured_exp);
