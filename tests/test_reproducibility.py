@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 import fastsoftmax as fsm
 
 from . import cases
-from .variants import Variant
+from .subprocesses import run_python
+from .variants import INSTALLED, VARIANTS, Variant
 
 Array = npt.NDArray[Any]
 
@@ -268,3 +271,69 @@ def test_value_and_gradient_are_those_of_the_single_functions(backend: Variant, 
             alone = single(x, labels, backend=backend.name)
             assert gradient.tobytes() == alone.tobytes()
             assert loss == fsm.cross_entropy(x, labels, backend=backend.name)
+
+
+def fused_sets() -> list[str]:
+    """The instruction sets of this machine that fuse multiply and add."""
+    names = [v.instruction_set for v in VARIANTS if v.instruction_set]
+    return [name for name in names if name in ("avx512", "avx2", "neon")]
+
+
+@pytest.mark.skipif(len(fused_sets()) < 2, reason="fewer than two instruction sets that fuse here")
+@pytest.mark.parametrize("seed", range(6))
+def test_splits_over_machines(dtype: str, seed: int) -> None:
+    """Batches split anywhere, each piece on any instruction set, with any number of threads."""
+    extension = importlib.import_module("fastsoftmax._c")
+    generator = cases.rng("splits", seed)
+    num_classes = int(generator.choice([2, 10, 33, 100, 193, 1000]))
+    rows = 300_000 // num_classes
+    x, labels = problem((rows, num_classes), dtype)
+    previous = extension.use_instruction_set(fused_sets()[0])
+    try:
+        whole = per_row(x, labels, backend="c", num_threads=1)
+        sums = reduced(x, labels, backend="c", num_threads=1)
+        edges = [0, *np.sort(generator.integers(0, rows, 4)), rows]
+        for begin, end in itertools.pairwise(edges):
+            extension.use_instruction_set(str(generator.choice(fused_sets())))
+            threads = int(generator.integers(1, 5))
+            pieces = per_row(x[begin:end], labels[begin:end], backend="c", num_threads=threads)
+            expected = {name: value[begin:end] for name, value in whole.items()}
+            assert_same_bits(pieces, expected, (begin, end, threads))
+        for name in fused_sets():
+            extension.use_instruction_set(name)
+            assert_same_bits(reduced(x, labels, backend="c", num_threads=3), sums, name)
+    finally:
+        extension.use_instruction_set(previous)
+
+
+DIGEST = """
+    import hashlib, sys
+    import numpy as np
+    import fastsoftmax as fsm
+    from tests.test_reproducibility import per_row, problem, reduced
+    digest = hashlib.sha256()
+    for dtype in ("float32", "float64"):
+        for shape in ((300, 40), (7, 20_000), (40_000, 3)):
+            x, labels = problem(shape, dtype)
+            results = per_row(x, labels) | reduced(x, labels)
+            for name, result in sorted(results.items()):
+                digest.update(np.asarray(result).tobytes())
+            layer = np.asarray(x[:5, :3])
+            for part in fsm.linear_cross_entropy_value_and_grad(layer, layer, labels[:5] % 5)[1]:
+                digest.update(b"" if part is None else part.tobytes())
+    print(digest.hexdigest())
+"""
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_other_processes(name: str) -> None:
+    """Whatever memory holds when it is new, hashes are, and the number of threads is."""
+    runs: list[dict[str, str | None]] = [
+        {"PYTHONHASHSEED": "1", "FASTSOFTMAX_NUM_THREADS": "1"},
+        {"PYTHONHASHSEED": "2", "MALLOC_PERTURB_": "90", "FASTSOFTMAX_NUM_THREADS": "3"},
+        {"MALLOC_PERTURB_": "165", "FASTSOFTMAX_NUM_THREADS": "2"},
+    ]
+    digests = {
+        run_python(DIGEST, environment={"FASTSOFTMAX_BACKEND": name, **run}).stdout for run in runs
+    }
+    assert len(digests) == 1
