@@ -10,8 +10,8 @@ int fsm_cpu_has_sse2(void);
 int fsm_cpu_has_neon(void);
 int fsm_cpu_has_scalar(void);
 
-/* What an x86-64 CPU says of itself by cpuid, and, where that has OSXSAVE, the register files that the operating system
-   saves on a context switch (XCR0): registers that are not saved are not to be used. */
+/* What an x86-64 CPU says of itself by cpuid, and, where that has OSXSAVE, the register files that the operating
+   system saves on a context switch (XCR0): registers that are not saved are not to be used. */
 struct fsm_x86 {
     uint32_t leaf1_ecx, leaf7_ebx;
     uint64_t saved_registers;

@@ -171,8 +171,8 @@ def cross_entropy(
     if result is not None:
         return result
     loss: Scalar | Array = evaluate(
-        resolve_backend(backend), True, False, False, logits, targets, axis, weight, sample_weight, ignore_index,
-        label_smoothing, reduction, None, num_threads,
+        resolve_backend(backend), True, False, False, logits, targets, axis, weight, sample_weight,
+        ignore_index, label_smoothing, reduction, None, num_threads,
     )[0]  # fmt: skip
     return loss
 
@@ -236,8 +236,8 @@ def cross_entropy_grad(
     if result is not None:
         return result
     gradient: Array = evaluate(
-        resolve_backend(backend), False, True, False, logits, targets, axis, weight, sample_weight, ignore_index,
-        label_smoothing, reduction, out, num_threads,
+        resolve_backend(backend), False, True, False, logits, targets, axis, weight, sample_weight,
+        ignore_index, label_smoothing, reduction, out, num_threads,
     )[1]  # fmt: skip
     return gradient
 
@@ -296,8 +296,8 @@ def cross_entropy_mean_grad(
     if result is not None:
         return result
     gradient: Array = evaluate(
-        resolve_backend(backend), False, False, True, logits, targets, axis, weight, sample_weight, ignore_index,
-        label_smoothing, reduction, out, num_threads,
+        resolve_backend(backend), False, False, True, logits, targets, axis, weight, sample_weight,
+        ignore_index, label_smoothing, reduction, out, num_threads,
     )[1]  # fmt: skip
     return gradient
 
@@ -404,8 +404,8 @@ def cross_entropy_value_and_grad(
     if result is not None:
         return result
     loss, gradient = evaluate(
-        resolve_backend(backend), True, True, False, logits, targets, axis, weight, sample_weight, ignore_index,
-        label_smoothing, reduction, out, num_threads,
+        resolve_backend(backend), True, True, False, logits, targets, axis, weight, sample_weight,
+        ignore_index, label_smoothing, reduction, out, num_threads,
     )  # fmt: skip
     return loss, gradient
 
@@ -463,7 +463,7 @@ def cross_entropy_value_and_mean_grad(
     if result is not None:
         return result
     loss, gradient = evaluate(
-        resolve_backend(backend), True, False, True, logits, targets, axis, weight, sample_weight, ignore_index,
-        label_smoothing, reduction, out, num_threads,
+        resolve_backend(backend), True, False, True, logits, targets, axis, weight, sample_weight,
+        ignore_index, label_smoothing, reduction, out, num_threads,
     )  # fmt: skip
     return loss, gradient

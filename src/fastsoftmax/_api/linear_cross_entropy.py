@@ -144,8 +144,8 @@ def linear_cross_entropy(
     1.134800 1.134800
     """
     loss: Scalar | Array = evaluate_linear(
-        resolve_backend(backend), True, (), x, weight, targets, bias, class_weight, sample_weight, ignore_index,
-        label_smoothing, reduction, None, workspace_bytes, num_threads,
+        resolve_backend(backend), True, (), x, weight, targets, bias, class_weight, sample_weight,
+        ignore_index, label_smoothing, reduction, None, workspace_bytes, num_threads,
     )[0]  # fmt: skip
     return loss
 
@@ -282,7 +282,7 @@ def linear_cross_entropy_value_and_grad(
     0.693147 [[0.0, 0.0]] [[-0.5, -1.0], [0.5, 1.0]] [-0.5, 0.5]
     """
     loss, (dx, dweight, dbias) = evaluate_linear(
-        resolve_backend(backend), True, wrt, x, weight, targets, bias, class_weight, sample_weight, ignore_index,
-        label_smoothing, reduction, out, workspace_bytes, num_threads,
+        resolve_backend(backend), True, wrt, x, weight, targets, bias, class_weight, sample_weight,
+        ignore_index, label_smoothing, reduction, out, workspace_bytes, num_threads,
     )  # fmt: skip
     return loss, (dx, dweight, dbias)

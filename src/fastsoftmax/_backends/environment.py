@@ -1,8 +1,9 @@
 """The floating-point environment that a backend computes in.
 
-How a thread rounds, whether it flushes subnormal numbers, and which exceptions it has raised, is its
-own; a program, or a library that shares the process, may have changed it. The backend ``c`` computes
-in the default environment and leaves the one it found. So must the arithmetic around its kernels.
+How a thread rounds, whether it flushes subnormal numbers, and which exceptions it has raised, is
+its own; a program, or a library that shares the process, may have changed it. The backend ``c``
+computes in the default environment and leaves the one it found. So must the arithmetic around its
+kernels.
 """
 
 from __future__ import annotations
