@@ -1,12 +1,15 @@
 """Fixtures: every backend, and every instruction set of the compiled one that this machine can run.
 
-FASTSOFTMAX_TEST_REQUIRE="c,numba" turns the absence of a backend from a skip into a failure.
+FASTSOFTMAX_TEST_REQUIRE="c,numba" turns the absence of a backend from a skip into a failure;
+FASTSOFTMAX_TEST_EVERY="5" selects about one test in five, always the same, where there is no time
+for all: under a sanitizer, for example.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +27,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile(
     "ci", hypothesis.settings.get_profile("default"), derandomize=True, print_blob=True
+)
+hypothesis.settings.register_profile(
+    "brief", hypothesis.settings.get_profile("ci"), max_examples=10
 )
 hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default")
@@ -58,6 +64,14 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Variant]:
 def dtype(request: pytest.FixtureRequest) -> str:
     """The name of a natively supported dtype."""
     return str(request.param)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    every = int(os.environ.get("FASTSOFTMAX_TEST_EVERY", "1"))
+    kept = [item for item in items if zlib.crc32(item.nodeid.encode()) % every == 0]
+    if left_out := [item for item in items if item not in set(kept)]:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -15,7 +15,7 @@ import fastsoftmax as fsm
 
 from . import cases
 from .subprocesses import run_python
-from .variants import INSTALLED, Variant
+from .variants import TESTED, Variant
 
 Array = npt.NDArray[Any]
 
@@ -75,7 +75,7 @@ def test_nothing_of_the_size_of_the_logits_is_allocated(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, where Linux keeps the peak")
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", TESTED)
 def test_scratch_outside_of_numpy_is_small_too(name: str) -> None:
     """By the peak of the resident memory, which sees what a compiled kernel allocates itself."""
     script = """

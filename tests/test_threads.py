@@ -20,12 +20,12 @@ import fastsoftmax as fsm
 
 from . import cases
 from .subprocesses import run_python
-from .variants import INSTALLED, Variant
+from .variants import TESTED, Variant
 
 Array = npt.NDArray[Any]
 
 NO_COMPILED = pytest.mark.skip(reason="only a compiled backend releases the GIL; none is installed")
-COMPILED = [n for n in INSTALLED if n != "numpy"] or [pytest.param("", marks=NO_COMPILED)]
+COMPILED = [n for n in TESTED if n != "numpy"] or [pytest.param("", marks=NO_COMPILED)]
 
 # above the size from which a call spreads over threads
 ROWS, CLASSES = 7_000, 40
@@ -97,15 +97,15 @@ def test_different_backends_and_sizes_at_once() -> None:
     small, few = x[:5], labels[:5]
 
     def work(number: int) -> bool:
-        name = INSTALLED[number % len(INSTALLED)]
+        name = TESTED[number % len(TESTED)]
         with fsm.use_backend(name), fsm.use_num_threads(1 + number % 3):
             return all(
                 everything(x, labels) == large[name] and everything(small, few) == little[name]
                 for _ in range(3)
             )
 
-    large = {name: everything(x, labels, backend=name) for name in INSTALLED}
-    little = {name: everything(small, few, backend=name) for name in INSTALLED}
+    large = {name: everything(x, labels, backend=name) for name in TESTED}
+    little = {name: everything(small, few, backend=name) for name in TESTED}
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         assert all(pool.map(work, range(12)))
 
@@ -168,7 +168,7 @@ PRELUDE = """
         return b"".join(a.tobytes() for a in (f.softmax(x), grad, mean_grad, loss))
 """
 
-installed_backends = pytest.mark.parametrize("name", INSTALLED)
+installed_backends = pytest.mark.parametrize("name", TESTED)
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 
 
@@ -317,7 +317,7 @@ def test_first_call_in_an_exit_handler(name: str) -> None:
     assert run_with(name, script) == "True"
 
 
-@pytest.mark.skipif("numba" not in INSTALLED, reason="numba is not installed")
+@pytest.mark.skipif("numba" not in TESTED, reason="numba is not installed")
 def test_no_threading_layer_of_numba_is_launched() -> None:
     """One aborts the process when two threads call it, others do not live through a fork."""
     script = """

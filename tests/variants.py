@@ -1,4 +1,8 @@
-"""The backends to be tested, and why one of them cannot be."""
+"""The backends to be tested, and why one of them cannot be.
+
+FASTSOFTMAX_TEST_BACKENDS="c" leaves out the others, where they have nothing to say: under a
+sanitizer that sees the compiled backend alone, for example.
+"""
 
 from __future__ import annotations
 
@@ -39,5 +43,17 @@ def _discover() -> tuple[Variant, ...]:
     return tuple(found)
 
 
-VARIANTS = _discover()
-INSTALLED = tuple(dict.fromkeys(v.name for v in VARIANTS if not v.missing))
+def _wanted(found: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    wanted = os.environ.get("FASTSOFTMAX_TEST_BACKENDS")
+    if not wanted:
+        return found
+    names = set(wanted.split(","))
+    if unknown := names - {variant.name for variant in found}:
+        raise ValueError(f"FASTSOFTMAX_TEST_BACKENDS: no backends are named {sorted(unknown)}")
+    return tuple(variant for variant in found if variant.name in names)
+
+
+_ALL = _discover()
+INSTALLED = tuple(dict.fromkeys(v.name for v in _ALL if not v.missing))
+VARIANTS = _wanted(_ALL)
+TESTED = tuple(name for name in INSTALLED if name in {v.name for v in VARIANTS})

@@ -187,17 +187,25 @@ static void take_options(struct fsm_request *r) {
     job->divisor = 1;
 }
 
+/* They are looked at without samples too. */
+static void take_class_weight(struct fsm_request *r) {
+    const size_t item = sizeof(double);
+    const void *data = r->job.class_weight;
+    const struct fsm_footprint print = {data, item, {1, 1, r->job.classes}, {0, 0, (ptrdiff_t)item}};
+    if ((uintptr_t)data % alignment_of(item) != 0) refuse(r, FASTSOFTMAX_ERROR_ALIGNMENT, "class_weight");
+    if (r->status != FASTSOFTMAX_OK) return;
+    r->input_name[r->inputs] = "class_weight";
+    r->input[r->inputs++] = print;
+}
+
 static void take_option_arrays(struct fsm_request *r) {
     const fastsoftmax_options *o = &r->options;
     const ptrdiff_t where[] = {o->where.outer, o->where.inner, o->where.classes};
     const ptrdiff_t weight[] = {o->sample_weight.outer, o->sample_weight.inner, 0};
-    const ptrdiff_t side_by_side[] = {0, 0, sizeof(double)};
-    struct fsm_view class_weight;
     if (o->where.data != NULL) read_from(r, "where", o->where.data, where, 1, 1, &r->job.where);
     if (o->sample_weight.data != NULL)
         read_from(r, "sample_weight", o->sample_weight.data, weight, sizeof(double), 0, &r->job.sample_weight);
-    if (o->class_weight != NULL)
-        read_from(r, "class_weight", o->class_weight, side_by_side, sizeof(double), 1, &class_weight);
+    if (o->class_weight != NULL) take_class_weight(r);
 }
 
 void fsm_request_open(struct fsm_request *r, int dtype, const fastsoftmax_shape *shape,

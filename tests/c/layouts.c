@@ -47,22 +47,33 @@ size_t layout_outer(size_t layout, size_t samples) {
     return (layout == MIDDLE_AXIS || layout == TWO_AXES) && samples % 2 == 0 ? 2 : 1;
 }
 
-int place(size_t layout, size_t shift, size_t element, size_t outer, size_t inner, size_t classes,
-          struct placed *array) {
+struct extent find_extent(size_t layout, size_t element, size_t outer, size_t inner, size_t classes) {
     const struct strides s = strides_of(layout, (ptrdiff_t)outer, (ptrdiff_t)inner, (ptrdiff_t)classes);
     const ptrdiff_t step = (ptrdiff_t)element;
     const ptrdiff_t ends[] = {s.outer * (ptrdiff_t)(outer - 1), s.inner * (ptrdiff_t)(inner - 1),
                               s.classes * (ptrdiff_t)(classes - 1)};
     ptrdiff_t lowest = 0, highest = 0;
     for (int axis = 0; axis < 3; axis++) *(ends[axis] < 0 ? &lowest : &highest) += ends[axis];
-    const size_t used = (size_t)(highest - lowest + 1) + shift;
+    return (struct extent){.bytes = (size_t)(highest - lowest + 1) * element,
+                           .first = (size_t)-lowest * element,
+                           .outer = s.outer * step,
+                           .inner = s.inner * step,
+                           .classes = s.classes * step};
+}
+
+struct fsm_view view_at(const struct extent *extent, char *lowest) {
+    return (struct fsm_view){lowest + extent->first, extent->outer, extent->inner, extent->classes};
+}
+
+int place(size_t layout, size_t shift, size_t element, size_t outer, size_t inner, size_t classes,
+          struct placed *array) {
+    const struct extent extent = find_extent(layout, element, outer, inner, classes);
     *array = (struct placed){.element = element, .outer = outer, .inner = inner, .classes = classes};
-    array->bytes = (2 * MARGIN + used * element + 63) / 64 * 64;
+    array->bytes = (2 * MARGIN + extent.bytes + shift * element + 63) / 64 * 64;
     array->memory = aligned_alloc(64, array->bytes);
     if (array->memory == NULL) return -1;
     memset(array->memory, MARK, array->bytes);
-    char *first = array->memory + MARGIN + ((ptrdiff_t)shift - lowest) * step;
-    array->view = (struct fsm_view){first, s.outer * step, s.inner * step, s.classes * step};
+    array->view = view_at(&extent, array->memory + MARGIN + shift * element);
     return 0;
 }
 

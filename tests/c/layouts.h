@@ -20,6 +20,15 @@ const char *layout_name(size_t layout);
 /* Number of outer samples in a layout: 2 in some of them where `samples` is even, else 1. */
 size_t layout_outer(size_t layout, size_t samples);
 
+/* The bytes from an array's lowest address to its highest, where in them its first element lies, and its strides in
+   bytes. */
+struct extent {
+    size_t bytes, first;
+    ptrdiff_t outer, inner, classes;
+};
+struct extent find_extent(size_t layout, size_t element, size_t outer, size_t inner, size_t classes);
+struct fsm_view view_at(const struct extent *extent, char *lowest);
+
 /* An array of `samples` (split in two axes as given) by `classes` elements in a layout, the first of them `shift`
    elements on, filled with MARK. 0, or -1 where there is no memory. */
 int place(size_t layout, size_t shift, size_t element, size_t outer, size_t inner, size_t classes,
