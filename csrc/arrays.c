@@ -31,6 +31,15 @@ static int take_numpy(PyObject *object, struct fsm_array *array) {
     return 1;
 }
 
+PyObject *fsm_entry_of(PyObject *dict, PyObject *key) {
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *entry;
+    return PyDict_GetItemRef(dict, key, &entry) < 0 ? NULL : entry;
+#else
+    return Py_XNewRef(PyDict_GetItemWithError(dict, key));
+#endif
+}
+
 /* The table of the object's type, or NULL. It must be the type's own: a subclass may mean its elements differently.
  */
 static const struct dlpack_table *table_of(PyObject *object) {
@@ -39,9 +48,10 @@ static const struct dlpack_table *table_of(PyObject *object) {
 #else
     PyObject *dict = Py_XNewRef(Py_TYPE(object)->tp_dict);
 #endif
-    PyObject *capsule = dict == NULL ? NULL : PyDict_GetItemWithError(dict, table_name);
+    PyObject *capsule = dict == NULL ? NULL : fsm_entry_of(dict, table_name);
     const struct dlpack_table *table = NULL;
     if (capsule != NULL && PyCapsule_CheckExact(capsule)) table = PyCapsule_GetPointer(capsule, DLPACK_TABLE_CAPSULE);
+    Py_XDECREF(capsule); /* the table is the library's and stays */
     Py_XDECREF(dict);
     while (table != NULL && table->version.major > DLPACK_MAJOR) table = table->older;
     return table != NULL && table->version.major == DLPACK_MAJOR ? table : NULL;

@@ -8,10 +8,10 @@
 
 #include "dlpack.h"
 
-enum { FSM_MOST_DIMS = 8 };
+enum { FSM_MOST_DIMS = 8 }; /* of an array in a plain call */
 
-/* Elements in C order, aligned and in native byte order. The shape is a copy: the caller's other threads may give an
-   array another one. */
+/* Elements in C order, aligned and in native byte order. The shape is a copy: whoever has the array too may give it
+   another one, and free the old, as soon as the GIL is released. */
 struct fsm_array {
     char *data;
     int type, ndim; /* the dtype by NumPy's number */
@@ -21,6 +21,9 @@ struct fsm_array {
     const struct dlpack_table *library; /* NULL for NumPy */
     struct dlpack_managed *managed;
 };
+
+/* A new reference to a dictionary's entry, or NULL, maybe with an error. */
+PyObject *fsm_entry_of(PyObject *dict, PyObject *key);
 
 /* What has to be done once, before anything else here. 0, or -1 with an error raised. */
 int fsm_arrays_setup(void);

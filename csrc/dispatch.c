@@ -24,28 +24,34 @@ size_t fsm_instruction_set_count(void) { return INSTRUCTION_SETS; }
 
 const struct fsm_instruction_set *fsm_instruction_set_at(size_t index) { return &table[index]; }
 
+/* The first that the CPU supports, of any name or of this one; NULL where there is none. */
+static const struct fsm_instruction_set *find(const char *name) {
+    for (size_t i = 0; i < INSTRUCTION_SETS; i++)
+        if ((name == NULL || strcmp(table[i].name, name) == 0) && table[i].supported()) return &table[i];
+    return NULL;
+}
+
+/* What another thread has chosen meanwhile stays. Returns what is in use then. */
+static const struct fsm_instruction_set *use_at_first(const struct fsm_instruction_set *choice) {
+    const struct fsm_instruction_set *current = NULL;
+    return atomic_compare_exchange_strong(&in_use, &current, choice) ? choice : current;
+}
+
 const struct fsm_instruction_set *fsm_instruction_set_in_use(void) {
     const struct fsm_instruction_set *current = atomic_load(&in_use);
-    if (current != NULL) return current;
-    for (size_t i = 0; i < INSTRUCTION_SETS; i++) {
-        const struct fsm_instruction_set *candidate = fsm_instruction_set_at(i);
-        if (candidate->supported()) {
-            atomic_store(&in_use, candidate);
-            return candidate;
-        }
-    }
-    return NULL; /* not reached: the scalar kernels run everywhere */
+    return current != NULL ? current : use_at_first(find(NULL)); /* the scalar kernels run everywhere */
 }
 
 int fsm_use_instruction_set(const char *name) {
-    for (size_t i = 0; i < INSTRUCTION_SETS; i++) {
-        const struct fsm_instruction_set *candidate = fsm_instruction_set_at(i);
-        if (strcmp(candidate->name, name) == 0 && candidate->supported()) {
-            atomic_store(&in_use, candidate);
-            return 0;
-        }
-    }
-    return -1;
+    const struct fsm_instruction_set *choice = find(name);
+    if (choice != NULL) atomic_store(&in_use, choice);
+    return choice != NULL ? 0 : -1;
+}
+
+int fsm_use_instruction_set_at_first(const char *name) {
+    const struct fsm_instruction_set *choice = find(name);
+    if (choice != NULL) (void)use_at_first(choice);
+    return choice != NULL ? 0 : -1;
 }
 
 const struct fsm_kernels *fsm_kernels_for(enum fsm_storage storage) {

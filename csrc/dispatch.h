@@ -51,6 +51,8 @@ FSM_SHARED const struct fsm_instruction_set *fsm_instruction_set_at(size_t index
 FSM_SHARED const struct fsm_instruction_set *fsm_instruction_set_in_use(void);
 /* 0 when done, -1 where the build lacks it or the CPU does not support it. */
 FSM_SHARED int fsm_use_instruction_set(const char *name);
+/* The same, unless one is in use. */
+int fsm_use_instruction_set_at_first(const char *name);
 
 const struct fsm_kernels *fsm_kernels_for(enum fsm_storage storage);
 

@@ -44,6 +44,21 @@ function(fastsoftmax_add_instruction_sets target)
   endif()
 endfunction()
 
+# Adds the public functions, and the threads.
+function(fastsoftmax_add_functions target)
+  target_sources(${target} PRIVATE
+    ${FASTSOFTMAX_CSRC}/abi/contiguous.c
+    ${FASTSOFTMAX_CSRC}/abi/functions.c
+    ${FASTSOFTMAX_CSRC}/abi/mean_grad.c
+    ${FASTSOFTMAX_CSRC}/abi/overlap.c
+    ${FASTSOFTMAX_CSRC}/abi/request.c
+    ${FASTSOFTMAX_CSRC}/abi/status.c
+    ${FASTSOFTMAX_CSRC}/cpu_count.c
+    ${FASTSOFTMAX_CSRC}/labels.c
+    ${FASTSOFTMAX_CSRC}/setup.c
+    ${FASTSOFTMAX_CSRC}/threads.c)
+endfunction()
+
 # Adds what runs the kernels but for the threads.
 function(fastsoftmax_add_runtime target)
   target_sources(${target} PRIVATE
@@ -68,6 +83,14 @@ function(fastsoftmax_add_sanitizers target)
   target_link_options(${target} PRIVATE -fsanitize=${sanitizers})
 endfunction()
 
+# Flags from outside, as CFLAGS has them, may ask for arithmetic that is faster than it is right. It is not to be had
+# here, and of programs and libraries that are linked with such flags gcc before 13 makes ones that flush subnormal
+# numbers in whoever loads them. These flags are taken out; -fno-fast-math, below, takes back what others bring.
+foreach(flags CMAKE_C_FLAGS CMAKE_EXE_LINKER_FLAGS CMAKE_SHARED_LINKER_FLAGS CMAKE_MODULE_LINKER_FLAGS)
+  string(REGEX REPLACE "-Ofast" "-O3" ${flags} "${${flags}}")
+  string(REGEX REPLACE "-funsafe-math-optimizations" "" ${flags} "${${flags}}")
+endforeach()
+
 # The flags of all files.
 function(fastsoftmax_add_flags target)
   if(UNIX)
@@ -78,8 +101,9 @@ function(fastsoftmax_add_flags target)
   if(MSVC)
     target_compile_options(${target} PRIVATE /W4 /fp:precise)
   else()
-    target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off -fno-math-errno -fno-trapping-math
-                           -fvisibility=hidden)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -fno-fast-math -ffp-contract=off -fno-math-errno
+                           -fno-trapping-math -fvisibility=hidden)
+    target_link_options(${target} PRIVATE -fno-fast-math)
     if(FASTSOFTMAX_SANITIZE)
       fastsoftmax_add_sanitizers(${target})
     elseif(CMAKE_BUILD_TYPE STREQUAL "Release")

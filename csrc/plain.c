@@ -29,16 +29,6 @@ static PyObject *done(struct plain *call, PyObject *result) {
     return result;
 }
 
-/* A new reference to a dictionary's entry, or NULL, maybe with an error. */
-static PyObject *entry_of(PyObject *dict, PyObject *key) {
-#if PY_VERSION_HEX >= 0x030D0000
-    PyObject *entry;
-    return PyDict_GetItemRef(dict, key, &entry) < 0 ? NULL : entry;
-#else
-    return Py_XNewRef(PyDict_GetItemWithError(dict, key));
-#endif
-}
-
 /* Takes the reference to a tuple and returns one to its first entry, or NULL where there is none. */
 static PyObject *first_of(PyObject *tuple) {
     PyObject *first = NULL;
@@ -56,7 +46,7 @@ static PyObject *in_effect(PyObject *setting) {
     if (PyContextVar_Get(PyTuple_GET_ITEM(setting, 1), NULL, &block) < 0) return NULL;
     if (block != Py_None) return first_of(block);
     Py_DECREF(block);
-    return first_of(entry_of(PyTuple_GET_ITEM(setting, 2), PyTuple_GET_ITEM(setting, 0)));
+    return first_of(fsm_entry_of(PyTuple_GET_ITEM(setting, 2), PyTuple_GET_ITEM(setting, 0)));
 }
 
 /* The option if one was given, else what is in effect; the same references and errors. */

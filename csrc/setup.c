@@ -7,12 +7,12 @@
 #include "dispatch.h"
 #include "threads.h"
 
-/* Threads that come here at once all do the same, which is as good as one of them doing it. */
+/* Threads that come here at once all do the same, and one that comes late does not undo what others have chosen. */
 int fsm_setup(void) {
     static atomic_int done;
     if (atomic_load_explicit(&done, memory_order_acquire)) return 0;
     const char *name = getenv("FASTSOFTMAX_ISA");
-    if (name != NULL && *name != 0 && fsm_use_instruction_set(name) < 0) return -1;
+    if (name != NULL && *name != 0 && fsm_use_instruction_set_at_first(name) < 0) return -1;
     fsm_threads_setup();
     atomic_store_explicit(&done, 1, memory_order_release);
     return 0;

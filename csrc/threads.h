@@ -20,7 +20,8 @@ void fsm_threads_note_end(void);
 /* Lets others run, in a loop that waits for another thread of the pool. */
 void fsm_thread_yield(void);
 
-/* Registers what keeps the pool whole across fork; once, before the first fsm_parallel. */
+/* Registers what keeps the pool whole across fork, before the first fsm_parallel. It is done when any call returns.
+ */
 void fsm_threads_setup(void);
 
 #endif

@@ -17,6 +17,7 @@ import hypothesis
 import pytest
 
 from . import recorder
+from .parallel import mark_unsafe
 from .variants import VARIANTS, Variant
 
 hypothesis.settings.register_profile(
@@ -72,6 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out := [item for item in items if item not in set(kept)]:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+    mark_unsafe(items)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

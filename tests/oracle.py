@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +41,21 @@ Row = list[Any]
 NAN, ZERO, INF = mpf("nan"), mpf(0), mpf("inf")
 
 
-def _precision(*arrays: Array) -> contextlib.AbstractContextManager[Any]:
+_one_at_a_time = threading.RLock()
+"""mpmath's precision is that of the process: other threads wait for their turn."""
+
+
+@contextlib.contextmanager
+def _precision(*arrays: Array) -> Iterator[None]:
     """Enough bits for the largest input, the smallest result and 128 more."""
     if all(a.dtype.itemsize <= 4 for a in arrays):
-        return mpmath.workprec(128 + 149 + 128)
-    moderate = all(np.abs(a[np.isfinite(a)]).max(initial=0) < 2**20 for a in arrays)
-    return mpmath.workprec(20 + 1074 + 128 if moderate else 1024 + 1074 + 128)
+        bits = 128 + 149 + 128
+    elif all(np.abs(a[np.isfinite(a)]).max(initial=0) < 2**20 for a in arrays):
+        bits = 20 + 1074 + 128
+    else:
+        bits = 1024 + 1074 + 128
+    with _one_at_a_time, mpmath.workprec(bits):
+        yield
 
 
 def _rows(x: Array) -> list[Row]:

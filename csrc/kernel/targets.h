@@ -84,16 +84,15 @@ static ALWAYS_INLINE struct nonzero find_nonzero(const struct block *b) {
     return n;
 }
 
-/* The class of a target in a lane, of whose vector the number is known but for multiples of what a lane can hold, or
-   `classes` where the caller's other threads have written 0 over it since. */
-static inline size_t class_of_target(const struct block *b, size_t lane, size_t vector) {
-    const size_t step = (size_t)LARGEST_NUMBER + 1;
-    size_t k = vector * LANES + lane;
-    while (b->y[k] == 0) {
-        if (step > (b->classes - 1 - k) / LANES) return b->classes;
-        k += step * LANES;
+/* A target other than 0 in a lane, of whose vector's number the lane holds what fits. `classes` if it is not there
+   any more: the caller's other threads may write to the targets. */
+static inline size_t find_target(const struct block *b, size_t vector, size_t lane) {
+    const size_t vectors = (b->classes + LANES - 1) / LANES;
+    for (; vector < vectors; vector += (size_t)LARGEST_NUMBER + 1) {
+        const size_t k = vector * LANES + lane;
+        if (k < b->classes && b->y[k] != 0) return k;
     }
-    return k;
+    return b->classes;
 }
 
 /* The only class with a target other than 0 in each row of probabilities, or `classes` where there is not just one.
@@ -115,7 +114,7 @@ static NEVER_INLINE void only_targets(const struct block *b, size_t *only) {
     for (size_t i = 0; i < LANES; i++) {
         total += count[i];
         if (count[i] != 1) continue;
-        only[0] = class_of_target(b, i, (size_t)last[i]);
+        only[0] = find_target(b, (size_t)last[i], i);
     }
     if (total != 1) only[0] = b->classes;
 }
