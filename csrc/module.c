@@ -398,7 +398,17 @@ static PyMethodDef methods[] = {
     {"xla_targets", py_xla_targets, METH_NOARGS, "The custom calls for XLA, by name; see xla.h."},
     {NULL, NULL, 0, NULL}};
 
+/* A library that is loaded already is taken for every module that names it, also from another copy of the package. */
+static int check_library(void) {
+    if (strcmp(fsm_build(), FSM_BUILD) == 0) return 0;
+    PyErr_SetString(PyExc_ImportError,
+                    "this process has loaded another version of the library fastsoftmax already, of another copy of "
+                    "this package or for a program that is linked with it: have a single version of it installed");
+    return -1;
+}
+
 static int execute(PyObject *module) {
+    if (check_library() < 0) return -1;
     if (PyArray_ImportNumPyAPI() < 0 || fsm_arrays_setup() < 0 || fsm_add_c_api(module) < 0) return -1;
     if (fsm_setup() == 0) return 0;
     PyObject *known = instruction_sets(1);

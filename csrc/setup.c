@@ -7,6 +7,8 @@
 #include "dispatch.h"
 #include "threads.h"
 
+const char *fsm_build(void) { return FSM_BUILD; }
+
 /* Threads that come here at once all do the same, and one that comes late does not undo what others have chosen. */
 int fsm_setup(void) {
     static atomic_int done;

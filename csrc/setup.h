@@ -6,6 +6,13 @@
 
 #include "shared.h"
 
+#ifndef FSM_BUILD
+#define FSM_BUILD "of an unknown build"
+#endif
+
+/* The library's FSM_BUILD. Modules that use more of it than is public are built with the same. */
+FSM_SHARED const char *fsm_build(void);
+
 /* Before anything else of the library; costs next to nothing after the first time. 0, or -1 if FASTSOFTMAX_ISA names
    an instruction set that this build or CPU does not have. */
 FSM_SHARED int fsm_setup(void);

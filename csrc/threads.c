@@ -122,15 +122,23 @@ static void *worker_main(void *argument) {
     return NULL;
 }
 
-/* With the mutex held: starts workers up to `wanted`, or as many as the system allows. Signals are for the
-   program's own threads, so the workers block them all. */
+/* Signals are for the program's own threads, but for those of what a thread itself has done: blocked, they would end
+   the process without the handler that says where, or that puts the page there. */
+static void block_signals(sigset_t *before) {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t others;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&others, own[i]);
+    pthread_sigmask(SIG_BLOCK, &others, before);
+}
+
+/* With the mutex held: starts workers up to `wanted`, or as many as the system allows. */
 static void start_workers(size_t wanted) {
-    sigset_t all, before;
+    sigset_t before;
     if (pool.workers >= wanted) return;
     fsm_threads_setup(); /* again, if there was no memory for it before */
     if (!forks_are_handled) return;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    block_signals(&before);
     while (pool.workers < wanted) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, worker_main, (void *)(uintptr_t)(pool.workers + 1)) != 0) break;
@@ -138,6 +146,17 @@ static void start_workers(size_t wanted) {
         pool.workers++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Until those who have joined are done. A thread that was cancelled here would leave the pool taken for ever. */
+static void wait_for_workers(void) {
+    int cancelable, unused;
+    look_while(&pool.joined, 0, 0);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable);
+    pthread_mutex_lock(&pool.mutex);
+    while (pool.joined > 0) pthread_cond_wait(&pool.work_is_done, &pool.mutex);
+    pthread_mutex_unlock(&pool.mutex);
+    pthread_setcancelstate(cancelable, &unused);
 }
 
 void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
@@ -165,10 +184,7 @@ void fsm_parallel(fsm_task *task, void *context, size_t items, size_t threads) {
     pthread_mutex_lock(&pool.mutex);
     pool.open = 0; /* a worker that wakes up only now finds nothing left */
     pthread_mutex_unlock(&pool.mutex);
-    look_while(&pool.joined, 0, 0);
-    pthread_mutex_lock(&pool.mutex);
-    while (pool.joined > 0) pthread_cond_wait(&pool.work_is_done, &pool.mutex);
-    pthread_mutex_unlock(&pool.mutex);
+    wait_for_workers();
     atomic_flag_clear(&pool_is_taken);
 }
 

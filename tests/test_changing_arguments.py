@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from .subprocesses import run_python
-from .variants import INSTALLED
+from .variants import TESTED
 
 CHANGERS = {
     "labels": """
@@ -51,7 +51,7 @@ CHANGERS = {
 
 
 @pytest.mark.parametrize("changer", list(CHANGERS))
-@pytest.mark.parametrize("backend", INSTALLED)
+@pytest.mark.parametrize("backend", TESTED)
 def test_arrays_that_change_during_a_call(backend: str, changer: str) -> None:
     """Every kernel that looks for something: labels, only targets, maxima."""
     run_python(

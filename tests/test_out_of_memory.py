@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from .subprocesses import run_python
-from .variants import INSTALLED
+from .variants import INSTALLED, TESTED
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
 COMMON = """
@@ -153,7 +153,7 @@ def test_every_allocation_of_the_extension_refused() -> None:
 
 
 @LINUX
-@pytest.mark.parametrize("backend", INSTALLED)
+@pytest.mark.parametrize("backend", TESTED)
 def test_a_limit_of_the_address_space(backend: str) -> None:
     """For the result, for scratch memory, and for copies: what is given is left as it was."""
     run(
@@ -207,7 +207,7 @@ def test_a_limit_of_the_address_space(backend: str) -> None:
 
 
 @LINUX
-@pytest.mark.parametrize("backend", [name for name in INSTALLED if name != "numpy"])
+@pytest.mark.parametrize("backend", [name for name in TESTED if name != "numpy"])
 def test_threads_that_cannot_be_started(backend: str) -> None:
     """The caller does the work alone; once threads can be had, they help."""
     run(

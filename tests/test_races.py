@@ -19,7 +19,7 @@ import fastsoftmax as fsm
 
 from . import cases
 from .subprocesses import run_python
-from .variants import INSTALLED, VARIANTS, Variant
+from .variants import INSTALLED, TESTED, VARIANTS, Variant
 
 Array = npt.NDArray[Any]
 
@@ -232,7 +232,7 @@ AT_FIRST = """
 """
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", TESTED)
 def test_all_that_is_done_at_first_at_once(name: str) -> None:
     """Modules, settings, kernels, BLAS's libraries: in a process that has only been started."""
     done = run_python(AT_FIRST, environment={"FASTSOFTMAX_BACKEND": name})
@@ -299,7 +299,7 @@ CHANGED = """
 """
 
 
-@pytest.mark.parametrize("name", [name for name in INSTALLED if name != "numpy"])
+@pytest.mark.parametrize("name", [name for name in TESTED if name != "numpy"])
 def test_inputs_that_change_meanwhile(name: str) -> None:
     """Results may be anything, but nothing outside of the arrays is read or written.
 

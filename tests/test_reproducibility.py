@@ -15,7 +15,7 @@ import fastsoftmax as fsm
 
 from . import cases
 from .subprocesses import run_python
-from .variants import INSTALLED, VARIANTS, Variant
+from .variants import INSTALLED, TESTED, VARIANTS, Variant
 
 Array = npt.NDArray[Any]
 
@@ -325,7 +325,7 @@ DIGEST = """
 """
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", TESTED)
 def test_other_processes(name: str) -> None:
     """Whatever memory holds when it is new, hashes are, and the number of threads is."""
     runs: list[dict[str, str | None]] = [

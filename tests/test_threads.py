@@ -1,15 +1,11 @@
-"""Many threads at once, calls within workers, and processes that fork."""
+"""Many threads at once, and calls within workers."""
 
 from __future__ import annotations
 
 import concurrent.futures
-import multiprocessing
-import os
 import sys
-import textwrap
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +15,7 @@ import pytest
 import fastsoftmax as fsm
 
 from . import cases
-from .subprocesses import run_python
+from .computing import installed_backends, run_with
 from .variants import TESTED, Variant
 
 Array = npt.NDArray[Any]
@@ -155,31 +151,6 @@ def test_the_gil_is_released(name: str) -> None:
     assert len(during) >= 10, (len(during), end - begin)
 
 
-PRELUDE = """
-    import os, sys, threading, warnings
-    import numpy as np, fastsoftmax as f
-    # Python itself warns of forking with threads, from 3.12
-    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-    x = (np.arange(280_000, dtype=np.float32) % 37).reshape(7000, 40)
-    labels = np.arange(7000) % 40
-    def everything():
-        loss, grad = f.cross_entropy_value_and_grad(x, labels)
-        mean_grad = f.cross_entropy_mean_grad(x, labels)
-        return b"".join(a.tobytes() for a in (f.softmax(x), grad, mean_grad, loss))
-"""
-
-installed_backends = pytest.mark.parametrize("name", TESTED)
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
-
-
-def run_with(name: str, script: str) -> str:
-    environment: dict[str, str | None] = {
-        "FASTSOFTMAX_BACKEND": name,
-        "FASTSOFTMAX_NUM_THREADS": "3",
-    }
-    return run_python(PRELUDE + script, environment=environment).stdout.strip()
-
-
 @installed_backends
 def test_first_calls_at_once(name: str) -> None:
     """In a process that has not loaded the backend yet, let alone compiled anything."""
@@ -197,127 +168,7 @@ def test_first_calls_at_once(name: str) -> None:
     assert run_with(name, script) == "done"
 
 
-@needs_fork
-@installed_backends
-def test_fork_before_the_first_call(name: str) -> None:
-    """Parent and child each load the backend and start threads of their own."""
-    script = """
-    import hashlib
-    read, write = os.pipe()
-    child = os.fork()
-    digest = hashlib.sha256(everything()).digest()
-    if child == 0:
-        os.write(write, digest)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    assert os.read(read, 99) == digest
-    print("done")
-    """
-    assert run_with(name, script) == "done"
-
-
-@needs_fork
-@installed_backends
-def test_fork(name: str) -> None:
-    """After threads were used: in the child, in the parent again, and in a grandchild."""
-    script = """
-    expected = everything()
-    for generation in range(3):
-        child = os.fork()
-        if child == 0:
-            assert everything() == expected
-            grandchild = os.fork()
-            if grandchild == 0:
-                os._exit(0 if everything() == expected else 1)
-            status = os.waitpid(grandchild, 0)[1]
-            os._exit(0 if everything() == expected and status == 0 else 1)
-        assert everything() == expected
-        assert os.waitpid(child, 0)[1] == 0
-    print("done")
-    """
-    assert run_with(name, script) == "done"
-
-
-@needs_fork
-@installed_backends
-def test_fork_while_another_thread_computes(name: str) -> None:
-    script = """
-    expected = everything()
-    stop = threading.Event()
-    def busy():
-        while not stop.is_set():
-            everything()
-    threads = [threading.Thread(target=busy) for _ in range(2)]
-    for thread in threads: thread.start()
-    for _ in range(10):
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if everything() == expected else 1)
-        assert os.waitpid(child, 0)[1] == 0
-    stop.set()
-    for thread in threads: thread.join()
-    print("done")
-    """
-    assert run_with(name, script) == "done"
-
-
-@installed_backends
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_multiprocessing(name: str, method: str, tmp_path: Path) -> None:
-    if method not in multiprocessing.get_all_start_methods():
-        pytest.skip(f"this platform has no {method}")
-    main = tmp_path / "main.py"  # a file, which the workers import
-    main.write_text(
-        textwrap.dedent(PRELUDE)
-        + textwrap.dedent(f"""
-            def work(_):
-                return everything()
-            if __name__ == "__main__":
-                import multiprocessing
-                expected = everything()
-                with multiprocessing.get_context({method!r}).Pool(2) as pool:
-                    assert pool.map(work, range(4)) == [expected] * 4
-                assert everything() == expected
-                print("done")
-        """)
-    )
-    environment: dict[str, str | None] = {
-        "FASTSOFTMAX_BACKEND": name,
-        "FASTSOFTMAX_NUM_THREADS": "2",
-    }
-    assert run_python(main, environment=environment).stdout.strip() == "done"
-
-
-@installed_backends
-def test_interpreter_exit(name: str) -> None:
-    """While a daemon thread is in the middle of a call, and from an exit handler."""
-    script = """
-    import atexit
-    expected = everything()
-    atexit.register(lambda: print(everything() == expected, flush=True))
-    def busy():
-        while True:
-            everything()
-    threading.Thread(target=busy, daemon=True).start()
-    """
-    assert run_with(name, script) == "True"
-
-
-@installed_backends
-def test_first_call_in_an_exit_handler(name: str) -> None:
-    """When no thread can be started any more."""
-    script = """
-    import atexit
-    def late():
-        out = everything()
-        with f.use_num_threads(1):
-            print(out == everything(), flush=True)
-    atexit.register(late)
-    """
-    assert run_with(name, script) == "True"
-
-
-@pytest.mark.skipif("numba" not in TESTED, reason="numba is not installed")
+@pytest.mark.skipif("numba" not in INSTALLED, reason="numba is not installed")
 def test_no_threading_layer_of_numba_is_launched() -> None:
     """One aborts the process when two threads call it, others do not live through a fork."""
     script = """
@@ -331,25 +182,3 @@ def test_no_threading_layer_of_numba_is_launched() -> None:
     print(any("fastsoftmax" in thread.name for thread in threading.enumerate()))
     """
     assert run_with("numba", script).split() == ["none", "True"]
-
-
-@installed_backends
-def test_keyboard_interrupt(name: str) -> None:
-    """A signal during a long call: the process lives and computes on."""
-    script = """
-    import signal
-    expected = everything()
-    if hasattr(signal, "setitimer"):
-        def handler(*args):
-            raise KeyboardInterrupt
-        signal.signal(signal.SIGALRM, handler)
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        try:
-            while True:
-                everything()
-        except KeyboardInterrupt:
-            pass
-    assert everything() == expected
-    print("done")
-    """
-    assert run_with(name, script) == "done"

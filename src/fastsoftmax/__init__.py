@@ -3,6 +3,10 @@
 Three backends compute the same functions: ``"c"``, ``"numba"`` and ``"numpy"``.
 """
 
+from ._interpreters import require_main_interpreter
+
+require_main_interpreter()  # before NumPy is imported, whose own message is of little help
+
 from ._api.cross_entropy import (
     cross_entropy,
     cross_entropy_grad,

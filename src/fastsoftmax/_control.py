@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any, SupportsIndex, TypeAlias
 
 from . import _backends
+from ._forking import whole
 from ._typing import Backend
 
 __all__ = [
@@ -274,7 +275,8 @@ def _default_num_threads() -> tuple[int, str]:
                 f"{THREADS_VARIABLE}={text} in the environment: must be an integer of at least 1"
             )
         return int(text), f"environment variable {THREADS_VARIABLE}"
-    from ._cpu_count import usable_cpus  # needs pathlib, which is slow to import
+    with whole:
+        from ._cpu_count import usable_cpus  # needs pathlib, which is slow to import
 
     return usable_cpus()
 

@@ -7,6 +7,7 @@ import importlib.util
 import warnings
 from typing import cast
 
+from .._forking import whole
 from .._typing import Backend
 
 __all__ = ["NAMES", "available", "default", "load", "loaded", "require"]
@@ -53,7 +54,8 @@ def load(name: str) -> Backend:
     require(name)
     if name not in loaded:
         try:
-            module = importlib.import_module(_MODULES[name], __name__)
+            with whole:
+                module = importlib.import_module(_MODULES[name], __name__)
         except ImportError as error:
             raise ImportError(
                 f"the backend {name!r} is installed but could not be imported: {error}"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 
-from .blas import AtMost
+from .blas import with_at_most
 from .parts import evaluate_parts
 from .problem import Problem, Results
 from .rows import evaluate_rows
@@ -30,6 +29,8 @@ def evaluate(problem: Problem, results: Results, workspace_bytes: int) -> float:
     tiles = Tiles.of(problem, results, workspace_bytes)
     way = evaluate_rows if tiles.columns == problem.classes else evaluate_parts
     products = problem.samples * problem.features * problem.classes
-    with AtMost(problem.num_threads) if products > WORTH_LIMITING else contextlib.nullcontext():
+    if products > WORTH_LIMITING:
+        losses = with_at_most(problem.num_threads, lambda: way(problem, results, tiles))
+    else:
         losses = way(problem, results, tiles)
     return math.fsum(losses) if all(map(math.isfinite, losses)) else sum(losses)

@@ -10,9 +10,11 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
+from ..._forking import fork_waits_for
 from .disk_cache import KernelCache
 from .numba_api import (
     codegen_target,
+    compiler_lock,
     global_compiler_lock,
     is_jit_disabled,
     njit,
@@ -26,6 +28,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 if is_jit_disabled:
     raise ImportError("NUMBA_DISABLE_JIT is set, but the kernels need the compiler; unset it")
+
+# A user's functions that another thread compiles hold it too.
+fork_waits_for(compiler_lock)
 
 KERNELS: list[Kernel] = []
 """All there are: each puts itself here."""

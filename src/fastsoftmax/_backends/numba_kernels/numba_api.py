@@ -18,6 +18,7 @@ __all__ = [
     "add_symbol",
     "cgutils",
     "codegen_target",
+    "compiler_lock",
     "cpu_target",
     "default_manager",
     "global_compiler_lock",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 
     add_symbol: Any
     cgutils: Any
+    compiler_lock: Any
     cpu_target: Any
     default_manager: Any
     global_compiler_lock: Any
@@ -109,6 +111,7 @@ else:
 
     Type = types.Type
     PrimitiveModel = models.PrimitiveModel
+    compiler_lock = global_compiler_lock._lock
     is_jit_disabled = bool(DISABLE_JIT)
     versions = (numba.__version__, llvmlite.__version__)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from .pool import HAS_THREADS, LOOKING, SERVE, WANTED, counters, end_pool, new_pool
+from .pool import HAS_THREADS, LOOKING, SERVE, WANTED, counters, empty_pool, end_pool, new_pool
 
 __all__ = ["are_near", "note_end", "run_in_threads"]
 
@@ -18,29 +19,39 @@ JUST_BEFORE = 100_000
 """Nanoseconds after a call in which another one finds helpers awake, or soon so."""
 LEAVE = 1.0
 """Seconds that the end of the process waits for a call or a helper, which should take none."""
+A_WHILE = 0.001
+OF_A_THREAD = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
+"""Signals for what a thread itself has done; all others are for the program's own threads."""
+USER = 0
+"""The key of the call that has the threads."""
 
 
 class _Pool:
     """Threads, started as they are needed, that wait for work. One call at a time uses them."""
 
     def __init__(self) -> None:
-        self._taken = threading.Lock()
+        self._users: dict[int, object] = {}
+        self._is_ending = False
         self._helpers: list[threading.Thread] = []
         self._shared = new_pool()
         self.last_end = 0
 
     def run(self, work: Callable[..., Any], args: tuple[Any, ...], helpers: int) -> None:
-        # A call from another thread meanwhile, or from within this one, does its work itself.
-        if not self._taken.acquire(blocking=False):
-            work(*args, counters())
-            return
+        call = object()
+        # An interrupt may follow any function's return, a lock's too, whose owner would not know
+        # then that it is one. What a dictionary has is known, and taken away by no function.
         try:
+            # A call from another thread meanwhile, or from within this one, does its work itself.
+            if self._is_ending or self._users.setdefault(USER, call) is not call:
+                work(*args, counters())
+                return
             if len(self._helpers) < helpers:
                 self._start(min(helpers, MOST_HELPERS))
             self._shared[WANTED] = helpers
             work(*args, self._shared)
         finally:
-            self._taken.release()
+            if self._users == {USER: call}:
+                del self._users[USER]
 
     def looking(self) -> int:
         """Return how many helpers are awake without work."""
@@ -55,7 +66,7 @@ class _Pool:
             while len(self._helpers) < wanted:
                 name = f"fastsoftmax_{len(self._helpers)}"
                 helper = threading.Thread(
-                    target=serve, args=(self._shared,), name=name, daemon=True
+                    target=_help, args=(serve, self._shared), name=name, daemon=True
                 )
                 helper.start()
                 self._helpers.append(helper)
@@ -64,10 +75,25 @@ class _Pool:
 
     def end(self) -> None:
         """Have the helpers return; calls from now on work alone."""
-        if self._helpers and self._taken.acquire(timeout=LEAVE):
+        self._is_ending = True
+        latest = time.monotonic() + LEAVE
+        while self._users and time.monotonic() < latest:
+            time.sleep(A_WHILE)
+        if not self._users:
             end_pool(self._shared)
             for helper in self._helpers:
                 helper.join(LEAVE)
+
+    def lose_helpers(self) -> None:
+        """Be of use, in a forked process, to the call that forked, if a signal's handler did."""
+        empty_pool(self._shared)
+
+
+def _help(serve: Callable[..., Any], shared: Any) -> None:
+    """Be a helper, and be left alone by signals."""
+    others = {number for name in OF_A_THREAD if (number := getattr(signal, name, None)) is not None}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - others)
+    serve(shared)
 
 
 _pool = _Pool()
@@ -76,6 +102,7 @@ _pool = _Pool()
 def _forget_threads() -> None:
     """A forked process has none of its parent's threads, and its locks may never be released."""
     global _pool
+    _pool.lose_helpers()
     _pool = _Pool()
 
 

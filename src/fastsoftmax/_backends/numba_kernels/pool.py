@@ -28,6 +28,7 @@ __all__ = [
     "SERVE",
     "WANTED",
     "counters",
+    "empty_pool",
     "end_pool",
     "new_pool",
     "with_helpers",
@@ -61,6 +62,8 @@ HAS_THREADS = os.name == "posix"
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
+_system: Any = ctypes.CDLL(None) if HAS_THREADS else None
+
 
 def counters() -> Array:
     """Return what a call needs that works alone."""
@@ -68,21 +71,25 @@ def counters() -> Array:
 
 
 def new_pool() -> Array:
-    pool = np.zeros(LENGTH, np.int64)
-    if HAS_THREADS:
-        library = ctypes.CDLL(None)
-        library.pthread_mutex_init(_address(pool, MUTEX), None)
-        library.pthread_cond_init(_address(pool, CONDITION), None)
+    pool = np.empty(LENGTH, np.int64)
+    empty_pool(pool)
     return pool
+
+
+def empty_pool(pool: Array) -> None:
+    """Make it one without helpers, whatever a forked process has copied of it."""
+    pool[:] = 0
+    if HAS_THREADS:
+        _system.pthread_mutex_init(_address(pool, MUTEX), None)
+        _system.pthread_cond_init(_address(pool, CONDITION), None)
 
 
 def end_pool(pool: Array) -> None:
     """Have all helpers return."""
-    library = ctypes.CDLL(None)
-    library.pthread_mutex_lock(_address(pool, MUTEX))
+    _system.pthread_mutex_lock(_address(pool, MUTEX))
     pool[ENDING] = 1
-    library.pthread_cond_broadcast(_address(pool, CONDITION))
-    library.pthread_mutex_unlock(_address(pool, MUTEX))
+    _system.pthread_cond_broadcast(_address(pool, CONDITION))
+    _system.pthread_mutex_unlock(_address(pool, MUTEX))
 
 
 def _address(pool: Array, index: int) -> ctypes.c_void_p:
