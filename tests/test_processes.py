@@ -134,22 +134,24 @@ def test_fork_while_another_thread_compiles() -> None:
 def test_fork_within_a_call(name: str) -> None:
     """An argument that forks when it is asked for its array: both go on with the call."""
     script = """
-    expected = everything()
-    processes = []
+    expected, parent, processes = everything(), os.getpid(), []
+    def fork():
+        process = os.fork()
+        if process: processes.append(process)
+        else: processes.clear(), watch()
     class Forks:
         def __array__(self, dtype=None, copy=None):
-            processes.append(os.fork())
+            fork()
             return x
     class Threads:
         def __index__(self):
-            processes.append(os.fork())
+            fork()
             return 3
-    parent = os.getpid()
     result = f.softmax(Forks(), num_threads=Threads()).tobytes() == expected[:x.nbytes]
     result = result and everything() == expected
-    well = all(is_well(process) for process in processes if process)
+    well = all([is_well(process) for process in processes])
     if os.getpid() != parent: os._exit(0 if result and well else 1)
-    assert len(processes) == 2 and all(processes) and result and well
+    assert len(processes) >= 2 and result and well
     print("done")
     """
     assert run_with(name, script) == "done"
