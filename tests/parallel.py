@@ -1,4 +1,4 @@
-"""Which tests are not to be run by several threads at once, as ``pytest --parallel-threads=4`` does.
+"""Tests not to be run by several threads at once, as ``pytest --parallel-threads=4`` does.
 
 Those are marked that do what the whole process, or the whole machine, would see: themselves, in
 functions of their module, or in fixtures made for them alone. What only looks so is not marked by

@@ -15,7 +15,7 @@ import fastsoftmax as fsm
 
 from . import cases
 from .subprocesses import run_python
-from .variants import INSTALLED, TESTED, VARIANTS, Variant
+from .variants import TESTED, VARIANTS, Variant
 
 Array = npt.NDArray[Any]
 

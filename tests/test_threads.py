@@ -16,7 +16,7 @@ import fastsoftmax as fsm
 
 from . import cases
 from .computing import installed_backends, run_with
-from .variants import TESTED, Variant
+from .variants import INSTALLED, TESTED, Variant
 
 Array = npt.NDArray[Any]
 
