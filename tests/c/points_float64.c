@@ -45,6 +45,12 @@ static void note_each(struct errors *e, struct batch *b, const double *result, s
     note(e, b, decide);
 }
 
+/* Of a magnitude from 2^lowest up to 2^(lowest + count). */
+static double of_any_magnitude(struct generator *g, int lowest, size_t count) {
+    const double significand = random_between(g, 1, 2);
+    return ldexp(significand, lowest + (int)random_below(g, count));
+}
+
 static double some_ulps_off(struct generator *g, double x) {
     const double unit = nextafter(fabs(x), INFINITY) - fabs(x);
     return x + unit * ((double)random_below(g, 257) - 128);
@@ -64,7 +70,7 @@ static double distance(struct generator *g) {
     enum { FARTHEST = 885 }; /* the exponential is 2^-1020 at least */
     switch (random_below(g, 8)) {
     case 0: return random_between(g, 0, 40);
-    case 1: return ldexp(random_between(g, 1, 2), (int)random_below(g, 69) - 60);
+    case 1: return of_any_magnitude(g, -60, 69);
     case 2:
     case 3: return bad_point(g, FARTHEST);
     default: return random_between(g, 0, FARTHEST);
@@ -108,8 +114,8 @@ static double sum_of_rest(struct generator *g) {
     case 1: return some_ulps_off(g, ldexp(1, (int)random_below(g, 100) - 60));
     case 2: return some_ulps_off(g, ldexp(root_of_two, (int)random_below(g, 40)) - 1);
     case 3: return random_between(g, 0, 4);
-    case 4: return ldexp(random_between(g, 1, 2), (int)random_below(g, 1104) - 1074);
-    default: return ldexp(random_between(g, 1, 2), (int)random_below(g, 100) - 60);
+    case 4: return of_any_magnitude(g, -1074, 1104);
+    default: return of_any_magnitude(g, -60, 100);
     }
 }
 
