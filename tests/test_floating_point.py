@@ -263,7 +263,10 @@ UNSAFE = "-Ofast|-ffast-math|-funsafe-math-optimizations|-ffinite-math-only"
 def test_no_flag_gives_arithmetic_up() -> None:
     files = [ROOT / "CMakeLists.txt", ROOT / "csrc" / "kernels.cmake", ROOT / "pyproject.toml"]
     for file in files:
-        assert not re.findall(UNSAFE, re.sub("#.*", "", file.read_text())), file
+        flags = re.sub(
+            r"#.*|string\(REGEX REPLACE.*", "", file.read_text()
+        )  # where they are taken out
+        assert not re.findall(UNSAFE, flags), file
     assert "-fno-fast-math" in files[1].read_text()
 
 
