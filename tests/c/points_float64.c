@@ -65,9 +65,9 @@ static double bad_point(struct generator *g, double size) {
     }
 }
 
-/* How far below a row's maximum a number is. */
+/* How far below a row's maximum a number is: down to 2^-1076 of its exponential, as no result shows more. */
 static double distance(struct generator *g) {
-    enum { FARTHEST = 885 }; /* the exponential is 2^-1020 at least */
+    enum { FARTHEST = 746 };
     switch (random_below(g, 8)) {
     case 0: return random_between(g, 0, 40);
     case 1: return of_any_magnitude(g, -60, 69);
@@ -92,7 +92,7 @@ static void try_exp(struct batch *b, struct generator *g, struct subject *subjec
     exp_scale = *measured_at(0)->scale64;
     exp_exponent = (int)-rint(maximum * LOG2E);
     for (size_t i = 0; i < b->count; i++) {
-        b->x[i] = fmax(maximum - distance(g), maximum - 885);
+        b->x[i] = maximum - distance(g);
         b->value[i] = ldexpl(expl(b->x[i]) * exp_scale, exp_exponent);
         b->unit[i] = 1 / float64_ulp(b->value[i]);
     }
