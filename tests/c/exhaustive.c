@@ -24,7 +24,7 @@ static struct subject float32_subjects[FLOAT32_SUBJECTS] = {
     [LOGSUMEXP32] = {"logsumexp of pairs", 4, 4, {{0}}}};
 static struct subject float64_subjects[FLOAT64_SUBJECTS] = {
     [EXP64] = {"exponential", 0.81, 0.81, {{0}}}, [SUMMED_EXP64] = {"exponential, summed", 0.31, 0.31, {{0}}},
-    [LOG64] = {"logarithm", 1.5, 1.5, {{0}}},   [SOFTMAX64] = {"softmax of pairs", 2, 2, {{0}}},
+    [LOG64] = {"logarithm", 1.5, 1.5, {{0}}},     [SOFTMAX64] = {"softmax of pairs", 2, 2, {{0}}},
     [LOSS64] = {"loss of pairs", 4, 4, {{0}}},    [LOGSUMEXP64] = {"logsumexp of pairs", 4, 4, {{0}}}};
 
 static int parse_number(const char *text, uint64_t *number) {
