@@ -18,7 +18,7 @@ import pytest
 
 from . import recorder
 from .parallel import mark_unsafe
-from .variants import VARIANTS, Variant
+from .variants import TESTED, VARIANTS, Variant
 
 hypothesis.settings.register_profile(
     "default",
@@ -59,6 +59,12 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Variant]:
     previous = extension.use_instruction_set(variant.instruction_set)
     yield variant
     extension.use_instruction_set(previous)
+
+
+@pytest.fixture(params=TESTED)
+def any_backend(request: pytest.FixtureRequest) -> Variant:
+    """A backend by `name`, for what does not depend on its instruction set."""
+    return Variant(request.param)
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -65,60 +65,60 @@ def refused(
 
 
 @every_function
-def test_what_is_right_in_another_guise(backend: Variant, name: str) -> None:
+def test_what_is_right_in_another_guise(any_backend: Variant, name: str) -> None:
     function = FUNCTIONS[name]
-    expected = function({}, [], backend=backend.name)
+    expected = function({}, [], backend=any_backend.name)
     for argument, values in function.arrays.items():
         for kind, make in {**hostile.SUBCLASSES, **hostile.PROTOCOLS}.items():
             if (argument, kind) == ("state", "big-endian"):
                 continue  # a state is float64 of this machine
             given = make(values)
             what = f"{argument}: {kind}"
-            actual = function({argument: given}, [], backend=backend.name)
+            actual = function({argument: given}, [], backend=any_backend.name)
             assert_same_bits(actual, expected, what)
             outs = function.outputs()
-            actual = function({argument: make(values)}, outs, backend=backend.name)
+            actual = function({argument: make(values)}, outs, backend=any_backend.name)
             assert_same_bits(actual, expected, f"{what}, with out")
 
 
 @every_function
-def test_what_is_refused_everywhere(backend: Variant, name: str) -> None:
+def test_what_is_refused_everywhere(any_backend: Variant, name: str) -> None:
     function = FUNCTIONS[name]
     for argument, values in function.arrays.items():
         for kind, make in hostile.BAD.items():
-            refused(function, {argument: make(values)}, backend.name, f"{argument}: {kind}")
+            refused(function, {argument: make(values)}, any_backend.name, f"{argument}: {kind}")
 
 
 @every_function
-def test_what_a_subclass_says_of_itself_does_not_count(backend: Variant, name: str) -> None:
+def test_what_a_subclass_says_of_itself_does_not_count(any_backend: Variant, name: str) -> None:
     """One element that claims the shape of the logits is one element."""
     function = FUNCTIONS[name]
     for argument in function.arrays:
         one = np.ones((1, 1), np.float32).view(hostile.LYING)
         if argument == "where" or set(function.arrays) == {"x"}:
             continue  # one element is right there: a mask of another kind, or a row of one class
-        refused(function, {argument: one}, backend.name, f"{argument}: lying")
+        refused(function, {argument: one}, any_backend.name, f"{argument}: lying")
     if "x" in function.arrays and len(function.arrays) == 1:
         one = np.ones((1, 1), np.float32).view(hostile.LYING)
-        result = function({"x": one}, [], backend=backend.name)
+        result = function({"x": one}, [], backend=any_backend.name)
         assert np.asarray(result).tolist() == [[1.0]]
 
 
 @every_function
-def test_an_interface_that_changes(backend: Variant, name: str) -> None:
+def test_an_interface_that_changes(any_backend: Variant, name: str) -> None:
     """It is asked once: whatever it says then is what it is."""
     function = FUNCTIONS[name]
     for argument, values in function.arrays.items():
         other = np.ones((2, 5, 7))
-        first = function({argument: values.copy()}, [], backend=backend.name)
+        first = function({argument: values.copy()}, [], backend=any_backend.name)
         given = hostile.Changing(values.copy(), other)
-        assert_same_bits(function({argument: given}, [], backend=backend.name), first, argument)
+        assert_same_bits(function({argument: given}, [], backend=any_backend.name), first, argument)
         given = hostile.Changing(np.full((2, 2, 7), 1j), values.copy())
-        refused(function, {argument: given}, backend.name, argument)
+        refused(function, {argument: given}, any_backend.name, argument)
 
 
 @every_function
-def test_outputs_that_are_refused(backend: Variant, name: str) -> None:
+def test_outputs_that_are_refused(any_backend: Variant, name: str) -> None:
     function = FUNCTIONS[name]
     for place, shape in enumerate(function.outs):
         for kind, make in hostile.BAD_OUTS.items():
@@ -129,7 +129,9 @@ def test_outputs_that_are_refused(backend: Variant, name: str) -> None:
                 memory = memory.base
             before = memory.tobytes() if isinstance(memory, np.ndarray) else repr(memory)
             with pytest.raises(REFUSALS) as error:
-                raise AssertionError(f"{kind} taken: {function({}, outs, backend=backend.name)}")
+                raise AssertionError(
+                    f"{kind} taken: {function({}, outs, backend=any_backend.name)}"
+                )
             assert str(error.value), kind
             after = memory.tobytes() if isinstance(memory, np.ndarray) else repr(memory)
             assert before == after, kind
@@ -138,15 +140,15 @@ def test_outputs_that_are_refused(backend: Variant, name: str) -> None:
 
 
 @every_function
-def test_outputs_of_other_kinds(backend: Variant, name: str) -> None:
+def test_outputs_of_other_kinds(any_backend: Variant, name: str) -> None:
     """They are filled, and they are what comes back."""
     function = FUNCTIONS[name]
-    results = function({}, function.outputs(), backend=backend.name)
+    results = function({}, function.outputs(), backend=any_backend.name)
     for place, shape in enumerate(function.outs):
         for kind, make in hostile.GOOD_OUTS.items():
             outs: list[Any] = [*function.outputs()]
             outs[place] = make(shape)
-            again = function({}, outs, backend=backend.name)
+            again = function({}, outs, backend=any_backend.name)
             assert_same_bits(again, results, kind)
             gradients = again[-1] if name.startswith("linear") else again
             returned = gradients if isinstance(gradients, tuple) else (gradients,)
@@ -154,7 +156,7 @@ def test_outputs_of_other_kinds(backend: Variant, name: str) -> None:
 
 
 @every_function
-def test_outputs_whose_elements_share_memory(backend: Variant, name: str) -> None:
+def test_outputs_whose_elements_share_memory(any_backend: Variant, name: str) -> None:
     function = FUNCTIONS[name]
     for place, shape in enumerate(function.outs):
         if len(shape) < 2:
@@ -162,17 +164,17 @@ def test_outputs_whose_elements_share_memory(backend: Variant, name: str) -> Non
         outs: list[Any] = [*function.outputs()]
         outs[place] = hostile.OVERLAPPING(shape)
         with pytest.raises(ValueError, match="shares memory between its own elements"):
-            function({}, outs, backend=backend.name)
+            function({}, outs, backend=any_backend.name)
         assert (outs[place] == SENTINEL).all()
 
 
-def test_outputs_whose_elements_lie_between_each_other(backend: Variant) -> None:
+def test_outputs_whose_elements_lie_between_each_other(any_backend: Variant) -> None:
     """Steps that cross, and no two elements in one place."""
     memory = np.full(64, SENTINEL, np.float32)
     out = np.lib.stride_tricks.as_strided(memory, (2, 3), (8, 12))
     x = hostile.X[:2]
-    assert fs.softmax(x, out=out, backend=backend.name) is out
-    assert_same_bits(out.copy(), fs.softmax(x, backend=backend.name), "crossing steps")
+    assert fs.softmax(x, out=out, backend=any_backend.name) is out
+    assert_same_bits(out.copy(), fs.softmax(x, backend=any_backend.name), "crossing steps")
     assert (memory != SENTINEL).sum() == 6
 
 
@@ -196,35 +198,35 @@ NUMBERS: dict[str, Any] = {
 
 @every_function
 @pytest.mark.parametrize("option", ["axis", "num_threads", "ignore_index"])
-def test_integers_that_are_none(backend: Variant, name: str, option: str) -> None:
+def test_integers_that_are_none(any_backend: Variant, name: str, option: str) -> None:
     function = FUNCTIONS[name]
     for kind, value in NUMBERS.items():
-        refused(function, {}, backend.name, f"{option}: {kind}", **{option: value})
+        refused(function, {}, any_backend.name, f"{option}: {kind}", **{option: value})
 
 
 @every_function
-def test_integers_beyond_everything(backend: Variant, name: str) -> None:
+def test_integers_beyond_everything(any_backend: Variant, name: str) -> None:
     function = FUNCTIONS[name]
-    expected = function({}, [], backend=backend.name, num_threads=1)
+    expected = function({}, [], backend=any_backend.name, num_threads=1)
     for value in (2**31, 2**63, 2**64, 2**200, np.uint64(2**63), _Index(2**70)):
-        actual = function({}, [], backend=backend.name, num_threads=value)
+        actual = function({}, [], backend=any_backend.name, num_threads=value)
         assert_same_bits(actual, expected, f"num_threads={value}")
     for bad in (0, -1, -(2**31), -(2**63), -(2**200)):
-        refused(function, {}, backend.name, str(bad), num_threads=bad)
+        refused(function, {}, any_backend.name, str(bad), num_threads=bad)
     if not name.startswith("linear"):
         for axis in (2, -3, 2**31, -(2**31), 2**63, -(2**64), 2**200):
-            refused(function, {}, backend.name, str(axis), axis=axis)
+            refused(function, {}, any_backend.name, str(axis), axis=axis)
 
 
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if "cross_entropy" in n or "loss" in n])
-def test_labels_to_ignore_beyond_everything(backend: Variant, name: str) -> None:
+def test_labels_to_ignore_beyond_everything(any_backend: Variant, name: str) -> None:
     function = FUNCTIONS[name]
     without = "cross_entropy_grad_hess", "cross_entropy of soft", "cross_entropy_value_and_grad"
     if name in without:
         return  # has no such option, or no labels
-    expected = function({}, [], backend=backend.name)
+    expected = function({}, [], backend=any_backend.name)
     for value in (-1, 2**31, 2**63, -(2**63), -(2**63) - 1, 2**64, 2**200, _Index(-(2**70))):
-        actual = function({}, [], backend=backend.name, ignore_index=value)
+        actual = function({}, [], backend=any_backend.name, ignore_index=value)
         assert_same_bits(actual, expected, f"ignore_index={value}")
 
 
@@ -239,25 +241,25 @@ class _Float(float):
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "cross_entropy_grad", "linear_cross_entropy"])
-def test_smoothing_that_is_none(backend: Variant, name: str) -> None:
+def test_smoothing_that_is_none(any_backend: Variant, name: str) -> None:
     values: list[Any] = [
         float("nan"), float("inf"), -float("inf"), -1e-300, 1.0000001, 10**400, -(10**400),
         Fraction(10**400), np.longdouble("1e400"), Decimal("0.5"), "0.5", [0.5], True, None, 0.5j,
         np.array([0.5]), _Float("nan"), object(),
     ]  # fmt: skip
     for value in values:
-        refused(FUNCTIONS[name], {}, backend.name, repr(value), label_smoothing=value)
+        refused(FUNCTIONS[name], {}, any_backend.name, repr(value), label_smoothing=value)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "cross_entropy_mean_grad", "sharded.loss_sums"])
-def test_weights_that_are_none(backend: Variant, name: str) -> None:
+def test_weights_that_are_none(any_backend: Variant, name: str) -> None:
     for argument, count in (("weight", hostile.K), ("sample_weight", hostile.M)):
         for bad in (np.nan, -np.inf, -1e-320, 1j, "1", None):
             values = np.ones(count, type(bad) if isinstance(bad, complex) else object)
             values[-1] = bad
             if isinstance(bad, float):
                 values = values.astype(float)
-            refused(FUNCTIONS[name], {argument: values}, backend.name, f"{argument}: {bad}")
+            refused(FUNCTIONS[name], {argument: values}, any_backend.name, f"{argument}: {bad}")
 
 
 def _resize(x: Array) -> None:
@@ -273,7 +275,7 @@ def _reshape(x: Array) -> None:
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if len(FUNCTIONS[n].arrays) > 1])
 @pytest.mark.parametrize("change", [_reshape, _resize])
 def test_an_argument_that_changes_another_one(
-    backend: Variant, name: str, change: Callable[[Array], None]
+    any_backend: Variant, name: str, change: Callable[[Array], None]
 ) -> None:
     """Its `__array__` gives an argument before it another shape, in place."""
     function = FUNCTIONS[name]
@@ -295,7 +297,7 @@ def test_an_argument_that_changes_another_one(
             changes = {victim: memory, actor: hostile.AsArray(change_and_return)}
             outs = function.outputs()
             try:
-                result = function(changes, outs, backend=backend.name)
+                result = function(changes, outs, backend=any_backend.name)
             except (*REFUSALS, IndexError):
                 for out in outs:
                     assert (out == SENTINEL).all(), (victim, actor)
@@ -303,7 +305,7 @@ def test_an_argument_that_changes_another_one(
                 assert result is not None
 
 
-def test_shapes_whose_product_overflows(backend: Variant) -> None:
+def test_shapes_whose_product_overflows(any_backend: Variant) -> None:
     """More elements than memory can have, all of them in one place."""
     one = np.zeros((), np.int8)
     # of 2^62 elements; in float32 these would be 2^64 bytes
@@ -311,29 +313,29 @@ def test_shapes_whose_product_overflows(backend: Variant) -> None:
         x = np.broadcast_to(one, shape)
         samples = np.broadcast_to(one, shape[:-1])
         for call in (
-            lambda x=x, t=samples: fs.softmax(x, backend=backend.name),
-            lambda x=x, t=samples: fs.logsumexp(x, backend=backend.name),
-            lambda x=x, t=samples: fs.softmax_backward(x, x, backend=backend.name),
-            lambda x=x, t=samples: fs.cross_entropy(x, t, backend=backend.name),
-            lambda x=x, t=samples: fs.cross_entropy_grad(x, x, backend=backend.name),
-            lambda x=x, t=samples: fs.cross_entropy_grad_hess(x, t, backend=backend.name),
+            lambda x=x, t=samples: fs.softmax(x, backend=any_backend.name),
+            lambda x=x, t=samples: fs.logsumexp(x, backend=any_backend.name),
+            lambda x=x, t=samples: fs.softmax_backward(x, x, backend=any_backend.name),
+            lambda x=x, t=samples: fs.cross_entropy(x, t, backend=any_backend.name),
+            lambda x=x, t=samples: fs.cross_entropy_grad(x, x, backend=any_backend.name),
+            lambda x=x, t=samples: fs.cross_entropy_grad_hess(x, t, backend=any_backend.name),
         ):
             with pytest.raises((MemoryError, ValueError)):
                 call()
 
 
-def test_as_many_axes_as_there_can_be(backend: Variant) -> None:
+def test_as_many_axes_as_there_can_be(any_backend: Variant) -> None:
     most = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32
     for ndim in (9, 32, most):
         x = hostile.X.reshape((1,) * (ndim - 2) + (hostile.M, hostile.K))
         labels = hostile.LABELS.reshape(x.shape[:-1])
-        p = fs.softmax(x, backend=backend.name)
-        assert_same_bits(p, fs.softmax(hostile.X, backend=backend.name).reshape(x.shape), "p")
-        columns = fs.softmax(x, -2, backend=backend.name)
-        expected = fs.softmax(hostile.X, 0, backend=backend.name).reshape(x.shape)
+        p = fs.softmax(x, backend=any_backend.name)
+        assert_same_bits(p, fs.softmax(hostile.X, backend=any_backend.name).reshape(x.shape), "p")
+        columns = fs.softmax(x, -2, backend=any_backend.name)
+        expected = fs.softmax(hostile.X, 0, backend=any_backend.name).reshape(x.shape)
         assert_same_bits(columns, expected, "axis")
-        loss, grad = fs.cross_entropy_value_and_grad(x, labels, backend=backend.name)
-        again = fs.cross_entropy_value_and_grad(hostile.X, hostile.LABELS, backend=backend.name)
+        loss, grad = fs.cross_entropy_value_and_grad(x, labels, backend=any_backend.name)
+        again = fs.cross_entropy_value_and_grad(hostile.X, hostile.LABELS, backend=any_backend.name)
         assert_same_bits((loss, grad.reshape(hostile.X.shape)), again, "loss")
         where = np.broadcast_to(hostile.WHERE[0], x.shape)
-        fs.log_softmax(x, where=where, backend=backend.name)
+        fs.log_softmax(x, where=where, backend=any_backend.name)

@@ -55,7 +55,7 @@ LAYOUTS: dict[str, Callable[[Array], Any]] = {
 
 
 @pytest.mark.parametrize("name", OF_LABELS)
-def test_an_error_in_time(backend: Variant, name: str) -> None:
+def test_an_error_in_time(any_backend: Variant, name: str) -> None:
     """It is a bad value and, as other libraries see it, a bad index; outputs are as they were."""
     function = FUNCTIONS[name]
     options: list[dict[str, Any]] = [{}]
@@ -70,20 +70,22 @@ def test_an_error_in_time(backend: Variant, name: str) -> None:
                     outs = function.outputs()
                     what = rf"targets\[{place}\] = {value} is out of range for 3 classes"
                     with pytest.raises(IndexError, match=what) as error:
-                        function({"targets": arrange(labels)}, outs, backend=backend.name, **given)
+                        function(
+                            {"targets": arrange(labels)}, outs, backend=any_backend.name, **given
+                        )
                     assert isinstance(error.value, ValueError)
                     assert all((out == SENTINEL).all() for out in outs), (value, layout)
 
 
 @pytest.mark.parametrize("name", [n for n in OF_LABELS if "grad_hess" not in n])
-def test_labels_that_are_ignored_wherever_they_lie(backend: Variant, name: str) -> None:
+def test_labels_that_are_ignored_wherever_they_lie(any_backend: Variant, name: str) -> None:
     """A label to ignore may be any number, and no weight is looked up for it."""
     function = FUNCTIONS[name]
     expected = None
     for value, dtype in VALUES:
         labels = np.array([0, value, 2, 0], dtype)
         outs = function.outputs()
-        result = function({"targets": labels}, outs, backend=backend.name, ignore_index=value)
+        result = function({"targets": labels}, outs, backend=any_backend.name, ignore_index=value)
         parts = [np.asarray(each) for each in (result if isinstance(result, tuple) else (result,))
                  if not isinstance(each, tuple)]  # fmt: skip
         bits = [part.tobytes() for part in parts]
