@@ -182,3 +182,63 @@ def test_no_threading_layer_of_numba_is_launched() -> None:
     print(any("fastsoftmax" in thread.name for thread in threading.enumerate()))
     """
     assert run_with("numba", script).split() == ["none", "True"]
+
+
+@installed_backends
+def test_many_threads_that_end(name: str) -> None:
+    """Sixty at once, and executors within executors, while helpers look for the next call."""
+    script = """
+    from concurrent.futures import ThreadPoolExecutor
+    expected, results = everything(), []
+    threads = [threading.Thread(target=lambda: results.append(everything())) for _ in range(60)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    assert results == [expected] * 60
+    def nested(_):
+        with ThreadPoolExecutor(2) as inner:
+            return all(inner.submit(everything).result() == expected for _ in range(2))
+    with ThreadPoolExecutor(8) as pool: assert all(pool.map(nested, range(8)))
+    print("done")
+    """
+    assert run_with(name, script) == "done"
+
+
+@installed_backends
+def test_small_stacks(name: str) -> None:
+    """Of 64 KiB, half of what musl gives a thread; the numba backend's helpers among them."""
+    script = """
+    threading.stack_size(64 * 1024)
+    expected = [None]
+    def work(place):
+        place[0] = everything(), f.softmax(x.T, axis=0).tobytes(), f.softmax(x[:3]).tobytes()
+    work(expected)
+    for _ in range(5):
+        found = [None]
+        thread = threading.Thread(target=work, args=(found,))
+        thread.start()
+        thread.join()
+        assert found == expected
+    print("done")
+    """
+    assert run_with(name, script) == "done"
+
+
+@installed_backends
+def test_calls_near_the_limit_of_recursion(name: str) -> None:
+    """A RecursionError somewhere on the way down, and right results after it."""
+    script = """
+    expected, depths = everything(), []
+    def down(depth):
+        everything()
+        depths.append(depth)
+        down(depth + 1)
+    sys.setrecursionlimit(len(__import__("inspect").stack()) + 40)
+    try:
+        down(0)
+    except RecursionError:
+        pass
+    sys.setrecursionlimit(1000)
+    assert depths and everything() == expected
+    print("done")
+    """
+    assert run_with(name, script) == "done"
