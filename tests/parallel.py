@@ -1,4 +1,4 @@
-"""Tests not to be run by several threads at once, as ``pytest --parallel-threads=4`` does.
+"""Which tests are not for several threads at once, as ``pytest --parallel-threads=4`` runs them.
 
 Those are marked that do what the whole process, or the whole machine, would see: themselves, in
 functions of their module, or in fixtures made for them alone. What only looks so is not marked by
@@ -17,6 +17,7 @@ __all__ = ["mark_unsafe"]
 
 _PROCESSES = "starts processes, which share nothing with other threads' ones but the machine"
 _MEMORY = "measures the memory of the process"
+_PRECISION = "sets mpmath's precision, which is the process's; the oracle takes turns"
 _BLAS = "compares BLAS's number of threads, a setting of the process, before and after"
 
 REASONS = {
@@ -29,6 +30,8 @@ REASONS = {
     "use_instruction_set": "sets the instruction set of the process",
     "tracemalloc": _MEMORY,
     "getrusage": _MEMORY,
+    "workprec": _PRECISION,
+    "workdps": _PRECISION,
     "threadpool_info": _BLAS,
     "setswitchinterval": "measures when the interpreter switches between threads",
     "sched_setaffinity": "moves the process to other CPUs",
