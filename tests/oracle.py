@@ -225,7 +225,7 @@ def cross_entropy(
             ]
             divisor += sw if probabilities else sw * class_weights[int(target)]
             loss, grad, scale = _sample(row, y)
-            losses.append(sw * loss)
+            losses.append(ZERO if sw == 0 and mpmath.isinf(loss) else sw * loss)
             grads.append([sw * g for g in grad])
             scales.append([sw * s for s in scale])
         sizes = scales if soft or smoothing else [[abs(g) for g in grad] for grad in grads]

@@ -216,7 +216,23 @@ class TestOut:
         memory = np.full(3, SENTINEL, np.float32)
         out = np.lib.stride_tricks.as_strided(memory, (4, 3), (0, 4))
         self.raises(ValueError, "shares memory between its own elements", backend, name, out)
+
+    @functions
+    def test_overlapping_itself(self, backend: Variant, name: str) -> None:
+        """Rows that begin within each other; steps may be interleaved."""
+        memory = np.full(20, SENTINEL, np.float32)
+        windows = np.lib.stride_tricks.as_strided(memory, (4, 3), (4, 4))
+        message = "shares memory between its own elements"
+        self.raises(ValueError, message, backend, name, windows)
         assert (memory == SENTINEL).all()
+        interleaved = np.lib.stride_tricks.as_strided(memory, (4, 3), (8, 12))
+        self.raises(ValueError, message, backend, name, interleaved)  # 3 steps of 8, 2 of 12
+        apart = np.lib.stride_tricks.as_strided(memory, (4, 3), (12, 20))
+        EVERY[name](F, *second(name, F), backend=backend.name, out=apart)
+        expected = EVERY[name](F, *second(name, F), backend=backend.name)
+        assert (
+            apart.tobytes() == (expected[1] if isinstance(expected, tuple) else expected).tobytes()
+        )
 
     def test_of_logsumexp(self, backend: Variant) -> None:
         for out, kind, message in (
@@ -316,6 +332,11 @@ class TestCrossEntropyOptions:
     def test_label_smoothing_out_of_range(self, backend: Variant, name: str, value: Any) -> None:
         message = literally(f"label_smoothing must be in [0, 1], not {float(value)}")
         call_untouched(name, ValueError, message, backend, label_smoothing=value)
+
+    @every_loss
+    def test_label_smoothing_beyond_all_floats(self, backend: Variant, name: str) -> None:
+        message = literally("label_smoothing must be in [0, 1], not inf")
+        call_untouched(name, ValueError, message, backend, label_smoothing=10**400)
 
     @every_loss
     @pytest.mark.parametrize("value", ["0.1", None, [0.1], True, 0.1j])

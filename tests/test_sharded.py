@@ -673,6 +673,16 @@ BAD_CALLS: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         "classes 3 to 6, but num_classes says that there are 6",
     ),
+    "more classes than labels can tell": (
+        lambda: sharded.partial_state(X, [0, 1, 2], num_classes=2**63),
+        ValueError,
+        r"num_classes must be less than 2\*\*63",
+    ),
+    "a first class that labels cannot tell": (
+        lambda: sharded.partial_state(X, [0, 1, 2], first_class=2**63 - 4),
+        ValueError,
+        r"first_class must be less than 2\*\*63",
+    ),
     "first class": (
         lambda: sharded.partial_state(X, first_class=-1),
         ValueError,

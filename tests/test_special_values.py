@@ -170,6 +170,16 @@ def test_a_target_of_probability_zero(backend: Variant, dtype: str) -> None:
     np.testing.assert_array_equal(grad, np.zeros((1, 3)))
 
 
+def test_an_infinite_loss_of_no_weight(backend: Variant, dtype: str) -> None:
+    """It is 0, whichever weight is 0: such a sample does not count."""
+    x, name = np.array([[0.0, -inf, 0.0], [0.0, 1.0, 2.0]], dtype), backend.name
+    for options in ({"sample_weight": [0.0, 1.0]}, {"weight": [1.0, 0.0, 1.0]}):
+        losses = fsm.cross_entropy(x, [1, 0], reduction="none", backend=name, **options)
+        assert losses[0] == 0
+        assert losses[1] > 0
+        assert np.isfinite(fsm.cross_entropy(x, [1, 0], backend=name, **options))
+
+
 def test_ignored_samples_may_hold_anything(backend: Variant, dtype: str) -> None:
     x = rows_of(dtype, 6)
     labels = np.full(len(x), -100)

@@ -110,6 +110,28 @@ def test_outputs_are_untouched_by_a_bad_label(
             assert (out == SENTINEL).all()
 
 
+def test_labels_of_many_axes(backend: Variant) -> None:
+    """More than the iterators of NumPy go through."""
+    logits = np.zeros((1,) * 40 + (3,), np.float32)
+    labels = np.full((1,) * 40, 3)
+    with pytest.raises(ValueError, match=r"= 3 is out of range for 3 classes"):
+        fsm.cross_entropy(logits, labels, backend=backend.name)
+    with pytest.raises(ValueError, match=r"= 3 is out of range for 3 classes"):
+        fsm.cross_entropy(logits, labels.astype(np.uint64), backend=backend.name)
+
+
+def test_an_interface_that_claims_objects(backend: Variant) -> None:
+    """Its pointers are not followed: they may lead anywhere."""
+
+    class Claim:
+        def __init__(self, memory: Array) -> None:
+            self.memory = memory
+            self.__array_interface__ = {**memory.__array_interface__, "typestr": "|O"}
+
+    with pytest.raises(TypeError, match="integer dtype"):
+        fsm.cross_entropy(np.zeros((3, 2)), Claim(np.arange(1, 4)), backend=backend.name)
+
+
 def test_first_bad_label_is_named_at_its_place(backend: Variant) -> None:
     x = np.zeros((4, CLASSES, 6), np.float32)
     labels = np.zeros((4, 6), np.int64)

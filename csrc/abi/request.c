@@ -114,12 +114,16 @@ static int place(struct fsm_request *r, const char *name, const void *data, cons
     return r->status == FASTSOFTMAX_OK;
 }
 
+static void note_input(struct fsm_request *r, const char *name, const struct fsm_footprint *print) {
+    r->input_name[r->inputs] = name;
+    r->input[r->inputs++] = *print;
+}
+
 static void read_from(struct fsm_request *r, const char *name, const void *data, const ptrdiff_t *strides,
                       size_t item, int has_classes, struct fsm_view *view) {
     struct fsm_footprint print;
     if (!place(r, name, data, strides, item, has_classes, &print)) return;
-    r->input_name[r->inputs] = name;
-    r->input[r->inputs++] = print;
+    note_input(r, name, &print);
     /* Kernels do not write to inputs; their views are of one type for both. */
     *view = (struct fsm_view){(char *)(uintptr_t)data, print.stride[0], print.stride[1], print.stride[2]};
 }
@@ -153,12 +157,24 @@ void fsm_request_output(struct fsm_request *r, const char *name, const fastsoftm
     *view = (struct fsm_view){array->data, print.stride[0], print.stride[1], print.stride[2]};
 }
 
-void fsm_request_output_vector(struct fsm_request *r, const char *name, void *data, size_t items, size_t item) {
-    if (data == NULL || r->status != FASTSOFTMAX_OK) return;
-    const struct fsm_footprint print = {data, item, {1, 1, items}, {0, 0, (ptrdiff_t)item}};
+/* Elements side by side, which are there even without samples. */
+static int place_vector(struct fsm_request *r, const char *name, const void *data, size_t items, size_t item,
+                        struct fsm_footprint *print) {
+    if (data == NULL || r->status != FASTSOFTMAX_OK) return 0;
+    *print = (struct fsm_footprint){data, item, {1, 1, items}, {0, 0, (ptrdiff_t)item}};
     if ((uintptr_t)data % alignment_of(item) != 0) refuse(r, FASTSOFTMAX_ERROR_ALIGNMENT, name);
-    if (multiplies_to_more(items, item, PTRDIFF_MAX / 2)) refuse(r, FASTSOFTMAX_ERROR_SIZE, name);
-    if (r->status == FASTSOFTMAX_OK) write_to(r, name, &print);
+    if (!fsm_footprint_is_finite(print)) refuse(r, FASTSOFTMAX_ERROR_SIZE, name);
+    return r->status == FASTSOFTMAX_OK;
+}
+
+static void read_from_vector(struct fsm_request *r, const char *name, const void *data, size_t items, size_t item) {
+    struct fsm_footprint print;
+    if (place_vector(r, name, data, items, item, &print)) note_input(r, name, &print);
+}
+
+void fsm_request_output_vector(struct fsm_request *r, const char *name, void *data, size_t items, size_t item) {
+    struct fsm_footprint print;
+    if (place_vector(r, name, data, items, item, &print)) write_to(r, name, &print);
 }
 
 void fsm_request_targets(struct fsm_request *r, const fastsoftmax_targets *targets) {
@@ -187,17 +203,6 @@ static void take_options(struct fsm_request *r) {
     job->divisor = 1;
 }
 
-/* They are looked at without samples too. */
-static void take_class_weight(struct fsm_request *r) {
-    const size_t item = sizeof(double);
-    const void *data = r->job.class_weight;
-    const struct fsm_footprint print = {data, item, {1, 1, r->job.classes}, {0, 0, (ptrdiff_t)item}};
-    if ((uintptr_t)data % alignment_of(item) != 0) refuse(r, FASTSOFTMAX_ERROR_ALIGNMENT, "class_weight");
-    if (r->status != FASTSOFTMAX_OK) return;
-    r->input_name[r->inputs] = "class_weight";
-    r->input[r->inputs++] = print;
-}
-
 static void take_option_arrays(struct fsm_request *r) {
     const fastsoftmax_options *o = &r->options;
     const ptrdiff_t where[] = {o->where.outer, o->where.inner, o->where.classes};
@@ -205,7 +210,7 @@ static void take_option_arrays(struct fsm_request *r) {
     if (o->where.data != NULL) read_from(r, "where", o->where.data, where, 1, 1, &r->job.where);
     if (o->sample_weight.data != NULL)
         read_from(r, "sample_weight", o->sample_weight.data, weight, sizeof(double), 0, &r->job.sample_weight);
-    if (o->class_weight != NULL) take_class_weight(r);
+    read_from_vector(r, "class_weight", o->class_weight, r->job.classes, sizeof(double));
 }
 
 void fsm_request_open(struct fsm_request *r, int dtype, const fastsoftmax_shape *shape,
@@ -272,7 +277,8 @@ static void check_outputs(struct fsm_request *r, int in_place) {
 double fsm_request_check(struct fsm_request *r, int in_place) {
     take_option_arrays(r);
     if (r->status != FASTSOFTMAX_OK) return 0;
-    check_outputs(r, in_place);
+    check_outputs(r, r->samples > 0 ? in_place : 0); /* without samples there are vectors alone */
+    if (r->status != FASTSOFTMAX_OK) return 0;
     check_class_weight(r);
     double total = check_sample_weight(r);
     if (r->status == FASTSOFTMAX_OK && r->job.labels.data != NULL) total = check_labels(r);

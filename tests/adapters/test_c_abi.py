@@ -268,6 +268,32 @@ def test_errors(arrays: Any, values: Any, status: int, argument: str, index: int
         assert (error.argument.decode(), error.index) == (argument, index)
 
 
+def test_class_weights_without_samples() -> None:
+    """They are checked all the same, and not written over by a gradient of nothing."""
+    x, t = np.zeros((2, 0, 3)), np.zeros((2, 0), np.int32)
+    off = np.ones(4 * 8, np.uint8)[1:25].view(np.float64)
+    for name, weights, status, argument in [
+        ("misaligned", off, c.ALIGNMENT, "class_weight"),
+        ("shared", np.ones(3), c.OVERLAP, "mean_grad"),
+    ]:
+        for grad in (None, np.zeros_like(x)):
+            error = c.Error(b"", -7)
+            mean = weights if name == "shared" else np.ones(3)
+            got = c.call(LIB.fastsoftmax_cross_entropy, x, x, c.targets(t), None, None, grad,
+                         mean, error=error, class_weight=weights)  # fmt: skip
+            assert (got, error.argument.decode(), error.index) == (status, argument, -1)
+            assert (mean == 1).all()
+
+
+def test_results_too_large_for_memory() -> None:
+    """A mean gradient of more classes than addresses is refused, not written, without samples."""
+    x, t, mean = np.zeros((0, 1, 2**58), np.float32), np.zeros((0, 1), np.int32), np.ones(1)
+    error = c.Error(b"", -7)
+    got = c.call(LIB.fastsoftmax_cross_entropy, x, x, c.targets(t), None, None, None, mean,
+                 error=error)  # fmt: skip
+    assert (got, error.argument.decode(), mean[0]) == (c.SIZE, "mean_grad", 1)
+
+
 def test_interleaved_arrays_do_not_overlap() -> None:
     both = np.zeros((3, 4, 10))
     both[..., :5] = np.random.default_rng(0).normal(size=(3, 4, 5))

@@ -19,12 +19,15 @@ __all__ = [
     "check_ignore_index",
     "check_index",
     "check_label_smoothing",
+    "check_num_classes",
     "check_reduction",
     "check_sample_weight",
     "check_sample_weight_shape",
+    "to_float",
 ]
 
 REDUCTIONS = ("mean", "sum", "none")
+MOST_CLASSES = 2**63 - 1
 HESSIANS = ("exact", "xgboost", "lightgbm")
 
 
@@ -52,12 +55,7 @@ def check_label_smoothing(label_smoothing: SupportsFloat) -> float:
     if type(label_smoothing) is float:
         value = label_smoothing
     elif isinstance(label_smoothing, Real) and not isinstance(label_smoothing, bool):
-        try:
-            value = float(label_smoothing)
-        except OverflowError:
-            raise ValueError(
-                "label_smoothing must be in [0, 1], not a number beyond float64"
-            ) from None
+        value = to_float(label_smoothing)
     else:
         raise TypeError(
             f"label_smoothing must be a number in [0, 1], not {label_smoothing!r} "
@@ -66,6 +64,24 @@ def check_label_smoothing(label_smoothing: SupportsFloat) -> float:
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"label_smoothing must be in [0, 1], not {value}")
     return value
+
+
+def to_float(number: Any) -> float:
+    """Return the nearest float, which of a number beyond all of them is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def check_num_classes(num_classes: SupportsIndex) -> int:
+    """Return a number of classes, whose labels 64 bits can hold."""
+    total = check_index(num_classes, "num_classes")
+    if total < 1:
+        raise ValueError(f"num_classes must be at least 1, not {total}")
+    if total > MOST_CLASSES:
+        raise ValueError(f"num_classes must be less than 2**63, not {total}")
+    return total
 
 
 def check_ignore_index(ignore_index: SupportsIndex | None) -> int | None:

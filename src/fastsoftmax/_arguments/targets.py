@@ -18,6 +18,10 @@ INT64 = np.dtype(np.int64)
 LIMITS = {INT32: (-(2**31), 2**31 - 1), INT64: (-(2**63), 2**63 - 1)}
 
 
+MOST_FLAT_AXES = 32
+"""That numpy.ndarray.flat can go through: fewer than an array can have."""
+
+
 class LabelError(ValueError, IndexError):
     """A label that is no class: a bad value, and, as other libraries see it, a bad index."""
 
@@ -111,8 +115,9 @@ def label_error(
 def _first_bad(labels: Array, num_classes: int, ignore_index: int | None) -> int:
     """Return the number of the first label that is no class and is not ignored, in C order."""
     block = 1 << 20  # at a time: there may be more than memory for a mask of all
+    flat = labels.flat if labels.ndim <= MOST_FLAT_AXES else labels.reshape(-1)
     for begin in range(0, labels.size, block):
-        some = labels.flat[begin : begin + block]
+        some = flat[begin : begin + block]
         bad = (some < 0) | (some >= num_classes)
         if ignore_index is not None:
             bad &= some != ignore_index
@@ -131,7 +136,7 @@ def _to_labels(
         if array.size == 0:
             return array.astype(INT64), ignore_index
         exact = np.array(targets, dtype=object)
-        if exact.shape == array.shape and all(_is_integer(label) for label in exact.flat):
+        if exact.shape == array.shape and all(_is_integer(label) for label in exact.ravel()):
             return _fit(exact, num_classes, ignore_index)
     check_label_dtype(array.shape, array.dtype)
     if array.size and kind == "u" and array.itemsize == 8 and int(array.max()) > LIMITS[INT64][1]:

@@ -152,7 +152,9 @@ def cross_entropy(
             if labels is not None and ignore_index is not None:
                 ignored = (labels[block] == ignore_index)[..., None]
             if losses is not None or want_loss:
-                loss = _clear(scale * _loss(rows, targets), ignored)
+                loss = _loss(rows, targets)
+                loss = np.where((scale == 0) & np.isinf(loss), 0, scale * loss)
+                loss = _clear(loss, ignored)
                 total.add(loss.sum())
                 if losses is not None:
                     losses[block] = loss[..., 0]

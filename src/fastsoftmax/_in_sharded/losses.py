@@ -12,11 +12,13 @@ from numpy.typing import DTypeLike
 from .._api.evaluation import count_labels
 from .._arguments.arrays import as_array, float_dtypes, to_scalar
 from .._arguments.options import (
+    MOST_CLASSES,
     check_class_weight,
     check_ignore_index,
-    check_index,
+    check_num_classes,
     check_reduction,
     check_sample_weight,
+    to_float,
 )
 from .._arguments.targets import check_targets
 from .._control import resolve_backend
@@ -25,9 +27,6 @@ from .._typing import Array, ArrayLike, Float64Array
 from .state import REST_SCALE, State, check_state, log_of_sum, weighted_rest
 
 __all__ = ["check_divisor", "check_dtype", "check_labels", "cross_entropy", "logsumexp"]
-
-ANY_CLASS = 2**63 - 1
-"""The number of classes where it is not known."""
 
 
 def logsumexp(state: ArrayLike, *, dtype: DTypeLike = np.float64) -> Any:
@@ -185,7 +184,7 @@ def check_labels(
             f"targets must be labels of shape {shape}, as the samples of the state are, not of "
             f"shape {given.shape}; probabilities are not needed here"
         )
-    total = ANY_CLASS if num_classes is None else _check_num_classes(num_classes)
+    total = MOST_CLASSES if num_classes is None else check_num_classes(num_classes)
     w = None
     if weight is not None:
         total = int(np.size(weight)) if num_classes is None else total
@@ -200,13 +199,6 @@ def check_labels(
     return counted, ignored
 
 
-def _check_num_classes(num_classes: SupportsIndex) -> int:
-    total = check_index(num_classes, "num_classes")
-    if total < 1:
-        raise ValueError(f"num_classes must be at least 1, not {total}")
-    return total
-
-
 def check_divisor(divisor: SupportsFloat | None) -> float | None:
     """Return what to divide by, if it is given."""
     if divisor is None:
@@ -215,7 +207,7 @@ def check_divisor(divisor: SupportsFloat | None) -> float | None:
         raise TypeError(
             f"divisor must be a number of at least 0, not {divisor!r} ({type(divisor).__name__})"
         )
-    value = float(divisor)
+    value = to_float(divisor)
     if not 0.0 <= value < math.inf:
         raise ValueError(f"divisor must be a finite number of at least 0, not {value}")
     return value

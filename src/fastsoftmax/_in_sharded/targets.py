@@ -10,10 +10,12 @@ import numpy as np
 from .._api.evaluation import count_labels
 from .._arguments.arrays import FLOAT32, as_array, cast, same_dtype
 from .._arguments.options import (
+    MOST_CLASSES,
     check_class_weight,
     check_ignore_index,
     check_index,
     check_label_smoothing,
+    check_num_classes,
 )
 from .._arguments.targets import check_targets
 from .._typing import Array, ArrayLike, Backend, Float64Array
@@ -146,8 +148,12 @@ def _check_classes(
     first = check_index(first_class, "first_class")
     if first < 0:
         raise ValueError(f"first_class must be at least 0, not {first}")
+    if first > MOST_CLASSES - classes:
+        raise ValueError(
+            f"first_class must be less than 2**63 less the shard's classes, not {first}"
+        )
     if num_classes is not None:
-        total = check_index(num_classes, "num_classes")
+        total = check_num_classes(num_classes)
     elif weight is not None:
         weight = as_array(weight, "weight")
         total = weight.size
