@@ -124,7 +124,7 @@ def test_an_interface_that_claims_objects(backend: Variant) -> None:
     """Its pointers are not followed: they may lead anywhere."""
 
     class Claim:
-        def __init__(self, memory: Array) -> None:
+        def __init__(self, memory: Any) -> None:
             self.memory = memory
             self.__array_interface__ = {**memory.__array_interface__, "typestr": "|O"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from numbers import Real
-from typing import SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 

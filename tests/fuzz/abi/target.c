@@ -56,6 +56,13 @@ static void use(unsigned number) {
     set_in_use = set;
 }
 
+static void check_messages(void) {
+    for (int status = -1; status <= STATUS_COUNT; status++)
+        if (strlen(fastsoftmax_status_message(status)) == 0) abort();
+    if (fastsoftmax_abi_version() != FASTSOFTMAX_ABI_VERSION || fastsoftmax_num_threads() == 0) abort();
+    if (fastsoftmax_instruction_set() == NULL) abort();
+}
+
 static unsigned outputs_of(const struct call *call) {
     unsigned outputs = 0;
     for (enum role role = FIRST_OUTPUT; role < ROLES; role++)
@@ -163,6 +170,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct memory m;
     if (supported_count == 0) {
         find_supported();
+        check_messages();
         atexit(tell_counts);
     }
     const unsigned first = take(&b), again = take(&b);
