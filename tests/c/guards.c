@@ -5,6 +5,7 @@
    must stay as they are, and results be those in ordinary memory, to the bit. With --every N only about one case in N
    is worked, another choice for each seed. */
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,25 @@ static size_t shift_of(const struct images *images, enum array array, size_t shi
     return element == 1 ? (shift + 1) % LINE : shift / element * element;
 }
 
+static int is_nan_at(const struct format *format, const char *p, size_t bytes) {
+    double number;
+    memcpy(&number, p, bytes < sizeof number ? bytes : sizeof number);
+    return isnan(bytes == format->bytes ? format_load(format, p) : bytes == sizeof number ? number : 0);
+}
+
+/* To the bit, but for NaN, whose sign and payload are nobody's promise: they depend on the order of an operation's
+   operands, which a compiler may choose differently for the start of a row and for its middle. */
+static int are_same(const struct format *format, const struct image *image, const char *bytes) {
+    const size_t step = image->element == LINE ? sizeof(double) : image->element;
+    if (memcmp(bytes, image->after, image->extent.bytes) == 0) return 1;
+    for (size_t i = 0; i < image->extent.bytes; i += step) {
+        const char *one = bytes + i, *other = image->after + i;
+        if (memcmp(one, other, step) != 0 && !(is_nan_at(format, one, step) && is_nan_at(format, other, step)))
+            return 0;
+    }
+    return 1;
+}
+
 static void call_between_guards(const struct guard_case *c, const struct images *images) {
     struct places places;
     for (int array = 0; array < ARRAYS; array++) {
@@ -102,7 +122,7 @@ static void call_between_guards(const struct guard_case *c, const struct images 
         if (image->extent.bytes == 0) continue;
         if (is_written_around(&memory[array], places.at[array], image->extent.bytes))
             fail("written beyond", (enum array)array);
-        if (array != SCRATCH && memcmp(places.at[array], image->after, image->extent.bytes) != 0)
+        if (array != SCRATCH && !are_same(c->problem->format, image, places.at[array]))
             fail("other bits than elsewhere", (enum array)array);
     }
 }
