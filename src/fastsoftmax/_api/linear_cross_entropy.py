@@ -250,7 +250,7 @@ def linear_cross_entropy_value_and_grad(
         Where to put the gradients with respect to x, weight and bias: of their shapes and of the
         common dtype of `x` and `weight`. They may overlap the arguments, which are then copied,
         but not each other.
-    workspace_bytes, num_threads
+    workspace_bytes, backend, num_threads
         As in `linear_cross_entropy`.
 
     Returns
