@@ -123,6 +123,7 @@ def per_row(p: Problem, **on: Any) -> dict[str, Any]:
         x, p.labels, sample_weight=p.sample_weight, hessian=p.hessian, **on
     )
     state = sharded.partial_state(x, p.labels, **on)
+    g = np.where(np.isfinite(x), x, x.dtype.type(0))  # which of infinite sums is NaN is not said
     return {
         "softmax": fsm.softmax(x, **on),
         "log_softmax": fsm.log_softmax(x, **on),
@@ -130,8 +131,8 @@ def per_row(p: Problem, **on: Any) -> dict[str, Any]:
         "masked softmax": fsm.softmax(x, where=p.where, **on),
         "masked log_softmax": fsm.log_softmax(x, where=p.where, **on),
         "masked logsumexp": fsm.logsumexp(x, where=p.where, **on),
-        "softmax_backward": fsm.softmax_backward(x, p.soft, **on),
-        "log_softmax_backward": fsm.log_softmax_backward(x, -p.soft, **on),
+        "softmax_backward": fsm.softmax_backward(g, p.soft, **on),
+        "log_softmax_backward": fsm.log_softmax_backward(g, -p.soft, **on),
         "losses": fsm.cross_entropy(x, p.labels, **losses, **on),
         "losses of soft": fsm.cross_entropy(x, p.soft, **soft, **on),
         "grad": fsm.cross_entropy_grad(x, p.labels, **losses, **on),
@@ -169,6 +170,7 @@ shared = st.sampled_from([(1, 70_001), (3, 33_000), (700, 110), (7000, 11), (140
 
 
 @pytest.mark.skipif(len(FUSED) == 0, reason="no instruction set here fuses")
+@settings(max_examples=20)
 @given(p=problems(st.one_of(small, wide), DTYPES))
 def test_bits_of_all_that_fuse(p: Problem) -> None:
     """Of every instruction set that fuses, and of numba on a CPU that has one."""
@@ -177,6 +179,7 @@ def test_bits_of_all_that_fuse(p: Problem) -> None:
         assert_same_bits(results(variant, p), expected, variant.id)
 
 
+@settings(max_examples=20)
 @given(p=problems(st.one_of(small, wide), DTYPES), which=st.integers(0, 20), data=st.data())
 @np.errstate(all="ignore")
 def test_bits_of_all_layouts(p: Problem, which: int, data: st.DataObject) -> None:
@@ -185,6 +188,8 @@ def test_bits_of_all_layouts(p: Problem, which: int, data: st.DataObject) -> Non
     changed = {}
     for name in ("x", "labels", "soft", "where", "sample_weight", "weight"):
         ways = layouts(getattr(p, name))
+        if getattr(p, name).dtype.name == "bfloat16":
+            del ways["big-endian"]  # ml_dtypes has bfloat16 in native byte order alone
         changed[name] = ways[data.draw(st.sampled_from(sorted(ways)), label=name)]
     with in_use(variant) as on:
         expected = per_row(p, **on)
@@ -192,7 +197,7 @@ def test_bits_of_all_layouts(p: Problem, which: int, data: st.DataObject) -> Non
         assert_same_bits(per_row(other, **on), expected, variant.id)
 
 
-@settings(max_examples=12)
+@settings(max_examples=4)
 @given(p=problems(shared, DTYPES[:2]), columns=st.booleans())
 @np.errstate(all="ignore")
 def test_bits_of_any_number_of_threads(p: Problem, columns: bool) -> None:
@@ -247,6 +252,7 @@ def _sizes(p: Problem) -> dict[str, Any]:
     }
 
 
+@settings(max_examples=20)
 @given(p=problems(st.one_of(small, wide), DTYPES))
 def test_nearness_of_all(p: Problem) -> None:
     """Every backend and instruction set beside the reference backend, a row as it is by itself."""
@@ -263,7 +269,7 @@ def test_nearness_of_all(p: Problem) -> None:
             )
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(p=problems(small, DTYPES[:2]), depth=st.integers(1, 9), workspace=st.integers(0, 3))
 @np.errstate(all="ignore")
 def test_linear_layers(p: Problem, depth: int, workspace: int) -> None:
@@ -276,7 +282,7 @@ def test_linear_layers(p: Problem, depth: int, workspace: int) -> None:
     logits = x.astype(np.float64) @ weight.T.astype(np.float64)
     want = float(fsm.cross_entropy(logits, p.labels, **p.losses, backend="numpy"))
     for name in dict.fromkeys(v.name for v in PRESENT):
-        on: dict[str, Any] = {"backend": name, "workspace_bytes": 2**12 << 4 * workspace}
+        on: dict[str, Any] = {"backend": name, "workspace_bytes": 2**16 << 4 * workspace}
         loss = fsm.linear_cross_entropy(x, weight, p.labels, **options, **on)
         both = fsm.linear_cross_entropy_value_and_grad(x, weight, p.labels, **options, **on)
         assert without_signs_of_nan(loss) == without_signs_of_nan(both[0])
