@@ -170,7 +170,7 @@ shared = st.sampled_from([(1, 70_001), (3, 33_000), (700, 110), (7000, 11), (140
 
 
 @pytest.mark.skipif(len(FUSED) == 0, reason="no instruction set here fuses")
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(p=problems(st.one_of(small, wide), DTYPES))
 def test_bits_of_all_that_fuse(p: Problem) -> None:
     """Of every instruction set that fuses, and of numba on a CPU that has one."""
