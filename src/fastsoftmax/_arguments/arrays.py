@@ -121,7 +121,7 @@ def float_dtypes(dtype: np.dtype[Any], name: str) -> tuple[np.dtype[Any], np.dty
     if dtype.char in _COMPUTED_IN_FLOAT64:
         return FLOAT64, FLOAT64
     if dtype.name == "bfloat16":
-        return dtype, FLOAT32
+        return native, FLOAT32
     raise TypeError(f"{name} must hold real numbers, not values of dtype {dtype}")
 
 
