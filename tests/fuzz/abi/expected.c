@@ -199,7 +199,7 @@ static void judge_losses(struct judge *j, const struct row *r, struct sums *sums
         const double below = r->x[k] - r->top, e = exp(below) / r->sum, p = r->undefined ? NAN : e;
         const double wanted = r->ignored ? 0 : (r->total * p - r->y[k]) * scale;
         const double size = fmax(r->total * e, r->y[k]) * scale;
-        if (r->y[k] * r->weight != 0)
+        if (r->y[k] != 0 && r->weight != 0)
             loss += r->y[k] * (r->log_sum - below), loss_size += r->y[k] * (1 + fabs(below));
         if (has(j->call, OUT)) expect(j, OUT, i, wanted, size);
         if (has(j->call, HESS)) {
