@@ -354,13 +354,10 @@ static PyObject *py_xla_targets(PyObject *self, PyObject *unused) {
     return dict;
 }
 
-#define FASTCALL(name, doc)                                                                                          \
-    { #name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, doc }
+#define FASTCALL(name, doc) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, doc}
 #define PLAIN(name)                                                                                                  \
-    {                                                                                                                \
-        "plain_" #name, (PyCFunction)(void (*)(void))fsm_plain_##name, METH_FASTCALL,                                \
-            "The public function's result where its arguments are plain, else None; see plain.h."                    \
-    }
+    {"plain_" #name, (PyCFunction)(void (*)(void))fsm_plain_##name, METH_FASTCALL,                                   \
+     "The public function's result where its arguments are plain, else None; see plain.h."}
 
 static PyMethodDef methods[] = {
     FASTCALL(softmax, "softmax(x, where, out, num_threads)"),

@@ -63,6 +63,7 @@ size_t scratch_bytes(const struct guard_case *c, const struct images *images) {
 }
 
 static int call_kernel(const struct guard_case *c, const struct places *places, struct fsm_job *job) {
+    static _Alignas(64) char none[64]; /* what needs no memory gets some address all the same */
     struct fsm_range range = {.begin = 0, .end = c->problem->rows};
     complete(c, job);
     job->chunk_loss = (struct fsm_loss *)places->at[CHUNK_LOSS];
@@ -70,7 +71,8 @@ static int call_kernel(const struct guard_case *c, const struct places *places, 
         range.mean_hi = (double *)places->at[MEAN_GRADIENT];
         range.mean_lo = range.mean_hi + fsm_mean_pitch(job->classes);
     }
-    fsm_kernels_for(job->storage)->run[c->task->operation](job, range, places->at[SCRATCH]);
+    fsm_kernels_for(job->storage)
+        ->run[c->task->operation](job, range, places->at[SCRATCH] ? places->at[SCRATCH] : none);
     return 0;
 }
 

@@ -23,9 +23,7 @@ struct verdicts {
     size_t failures, told_in_all;
 };
 
-struct verdicts *make_verdicts(void) {
-    return calloc(1, sizeof(struct verdicts));
-}
+struct verdicts *make_verdicts(void) { return calloc(1, sizeof(struct verdicts)); }
 size_t count_failures(const struct verdicts *v) { return v->failures; }
 
 static const char *set_name(const struct subject *s) { return fsm_instruction_set_at(s->instruction_set)->name; }
