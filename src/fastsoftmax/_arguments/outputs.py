@@ -18,7 +18,6 @@ __all__ = [
     "same_view",
     "separate",
     "separate_all",
-    "shares_itself",
     "store",
 ]
 
