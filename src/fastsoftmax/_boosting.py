@@ -13,7 +13,8 @@ import numpy as np
 from ._api.cross_entropy import cross_entropy
 from ._api.grad_hess import cross_entropy_grad_hess
 from ._arguments.options import check_hessian
-from ._typing import Array, ArrayLike
+from ._typing import Array, ArrayLike, BackendName
+from .typing import Hessian
 
 __all__ = ["Objective", "as_labels", "as_scores", "log_loss", "mean"]
 
@@ -26,7 +27,10 @@ class Objective:
     __name__ = "softmax_objective"
 
     def __init__(
-        self, hessian: str, backend: str | None = None, num_threads: SupportsIndex | None = None
+        self,
+        hessian: Hessian,
+        backend: BackendName | None = None,
+        num_threads: SupportsIndex | None = None,
     ) -> None:
         check_hessian(hessian, 2)
         self.hessian = hessian

@@ -11,7 +11,7 @@ from typing import Any, SupportsIndex, TypeAlias
 
 from . import _backends
 from ._forking import whole
-from ._typing import Backend
+from ._typing import Backend, BackendName
 
 __all__ = [
     "SETTINGS",
@@ -49,7 +49,7 @@ SETTINGS = (
 """Where to find what is in effect: for plain calls, which look as the functions below do."""
 
 
-def available_backends() -> tuple[str, ...]:
+def available_backends() -> tuple[BackendName, ...]:
     """Return the names of the backends installed here, best first.
 
     Returns
@@ -65,7 +65,7 @@ def available_backends() -> tuple[str, ...]:
     return _backends.available()
 
 
-def get_backend() -> str:
+def get_backend() -> BackendName:
     """Return the name of the backend in effect here.
 
     That is, in this order: the innermost :class:`use_backend`, the last :func:`set_backend`, the
@@ -79,7 +79,7 @@ def get_backend() -> str:
     return backend_source()[0]
 
 
-def set_backend(name: str | None) -> None:
+def set_backend(name: BackendName | None) -> None:
     """Set the backend for the whole process.
 
     Parameters
@@ -125,7 +125,7 @@ class use_backend(ContextDecorator):
     'numpy'
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: BackendName) -> None:
         _backends.require(name)
         self._name = name
 
@@ -210,7 +210,7 @@ class use_num_threads(ContextDecorator):
         _leave(_threads_blocks)
 
 
-def resolve_backend(name: str | None) -> Backend:
+def resolve_backend(name: BackendName | None) -> Backend:
     """Return the backend for a call that was given `name`."""
     if name is None:
         name = backend_source()[0]
@@ -229,7 +229,7 @@ def resolve_num_threads(n: SupportsIndex | None) -> int:
     return count
 
 
-def backend_source() -> tuple[str, str]:
+def backend_source() -> tuple[BackendName, str]:
     """Return the name of the backend in effect and what chose it."""
     if (block := _backend_blocks.get()) is not None:
         return block[0], "use_backend"

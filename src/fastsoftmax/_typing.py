@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from .typing import ArrayLike, BackendName
 
 __all__ = [
     "Array",
     "ArrayLike",
     "Backend",
+    "BackendName",
     "BoolArray",
+    "Float",
     "Float64Array",
-    "MeanOrSum",
     "Scalar",
 ]
 
 Array: TypeAlias = NDArray[Any]
 BoolArray: TypeAlias = NDArray[np.bool_]
 Float64Array: TypeAlias = NDArray[np.float64]
-Scalar: TypeAlias = "np.floating[Any]"
+Scalar: TypeAlias = np.floating[Any]
 
-MeanOrSum: TypeAlias = Literal["mean", "sum"]
+Float = TypeVar("Float", bound=np.float16 | np.float32 | np.float64)
+"""A dtype that results keep. long double is not: it becomes float64."""
 
 
 class Backend(Protocol):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ._control import resolve_backend
 from ._progress import progress as show_progress
+from ._typing import BackendName
 
 __all__ = ["Compiled", "compile_all", "warmup"]
 
@@ -19,7 +20,9 @@ class Compiled(NamedTuple):
     directory: str | None
 
 
-def warmup(backend: str | None = "numba", *, progress: bool | None = None) -> dict[str, float]:
+def warmup(
+    backend: BackendName | None = "numba", *, progress: bool | None = None
+) -> dict[str, float]:
     """Compile all kernels of a backend, so that no later call has to wait for that.
 
     The Numba backend compiles a kernel when it is first called, for float32 and float64 each, and
@@ -62,7 +65,7 @@ def warmup(backend: str | None = "numba", *, progress: bool | None = None) -> di
     return {part.name: part.seconds for part in compile_all(backend, progress)}
 
 
-def compile_all(backend: str | None, show: bool | None) -> list[Compiled]:
+def compile_all(backend: BackendName | None, show: bool | None) -> list[Compiled]:
     """Compile what a backend has to compile, with a progress bar if `show` says so."""
     compilations = resolve_backend(backend).compilations()
     done = []

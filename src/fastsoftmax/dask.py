@@ -22,7 +22,7 @@ when they are called: they return Dask arrays, of no dimension where a scalar is
 
 from __future__ import annotations
 
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import SupportsFloat, SupportsIndex
 
 from ._extras import require
 
@@ -32,7 +32,9 @@ import dask.array as da
 
 from ._in_dask import cross_entropy as _cross_entropy
 from ._in_dask import probabilities as _probabilities
+from ._in_dask.arguments import DaskLike
 from ._in_dask.problem import Problem
+from .typing import BackendName, MeanOrSum, Reduction
 
 __all__ = [
     "cross_entropy",
@@ -45,11 +47,11 @@ __all__ = [
 
 
 def softmax(
-    x: Any,
+    x: DaskLike,
     axis: SupportsIndex = -1,
     *,
-    where: Any = None,
-    backend: str | None = None,
+    where: DaskLike | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex = 1,
 ) -> da.Array:
     r"""Turn logits into probabilities.
@@ -103,11 +105,11 @@ def softmax(
 
 
 def log_softmax(
-    x: Any,
+    x: DaskLike,
     axis: SupportsIndex = -1,
     *,
-    where: Any = None,
-    backend: str | None = None,
+    where: DaskLike | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex = 1,
 ) -> da.Array:
     r"""Turn logits into the logarithms of probabilities.
@@ -141,12 +143,12 @@ def log_softmax(
 
 
 def logsumexp(
-    x: Any,
+    x: DaskLike,
     axis: SupportsIndex = -1,
     *,
     keepdims: bool = False,
-    where: Any = None,
-    backend: str | None = None,
+    where: DaskLike | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex = 1,
 ) -> da.Array:
     r"""Compute the logarithm of the sum of exponentials along an axis.
@@ -180,16 +182,16 @@ def logsumexp(
 
 
 def cross_entropy(
-    logits: Any,
-    targets: Any,
+    logits: DaskLike,
+    targets: DaskLike,
     axis: SupportsIndex = -1,
     *,
-    weight: Any = None,
-    sample_weight: Any = None,
+    weight: DaskLike | None = None,
+    sample_weight: DaskLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
-    backend: str | None = None,
+    reduction: Reduction = "mean",
+    backend: BackendName | None = None,
     num_threads: SupportsIndex = 1,
 ) -> da.Array:
     r"""Compute the cross-entropy of logits with targets, as `fastsoftmax.cross_entropy`.
@@ -252,16 +254,16 @@ def cross_entropy(
 
 
 def cross_entropy_value_and_grad(
-    logits: Any,
-    targets: Any,
+    logits: DaskLike,
+    targets: DaskLike,
     axis: SupportsIndex = -1,
     *,
-    weight: Any = None,
-    sample_weight: Any = None,
+    weight: DaskLike | None = None,
+    sample_weight: DaskLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
-    backend: str | None = None,
+    reduction: Reduction = "mean",
+    backend: BackendName | None = None,
     num_threads: SupportsIndex = 1,
 ) -> tuple[da.Array, da.Array]:
     r"""Compute the cross-entropy and its gradient with respect to the logits.
@@ -311,16 +313,16 @@ def cross_entropy_value_and_grad(
 
 
 def cross_entropy_value_and_mean_grad(
-    logits: Any,
-    targets: Any,
+    logits: DaskLike,
+    targets: DaskLike,
     axis: SupportsIndex = -1,
     *,
-    weight: Any = None,
-    sample_weight: Any = None,
+    weight: DaskLike | None = None,
+    sample_weight: DaskLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
-    backend: str | None = None,
+    reduction: MeanOrSum = "mean",
+    backend: BackendName | None = None,
     num_threads: SupportsIndex = 1,
 ) -> tuple[da.Array, da.Array]:
     r"""Compute the cross-entropy and its gradient summed over the samples.

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from ._in_jax import derivatives
 from ._in_jax.arguments import Axis, as_logits, as_mask, merge_axes, to_labels
 from ._in_jax.calls import settings_for
+from ._typing import ArrayLike
 
 __all__ = [
     "log_softmax",
@@ -36,7 +37,7 @@ _log_softmax = jax.jit(derivatives.log_softmax, static_argnums=0)
 _losses = jax.jit(derivatives.losses, static_argnums=0)
 
 
-def softmax(x: Any, axis: Axis = -1, where: Any = None) -> jax.Array:
+def softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> jax.Array:
     r"""Turn logits into probabilities, as `jax.nn.softmax`.
 
     .. math:: p_k = \exp(x_k) / \sum_j \exp(x_j)
@@ -74,7 +75,7 @@ def softmax(x: Any, axis: Axis = -1, where: Any = None) -> jax.Array:
     return _probabilities(_softmax, x, axis, where)
 
 
-def log_softmax(x: Any, axis: Axis = -1, where: Any = None) -> jax.Array:
+def log_softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> jax.Array:
     r"""Compute the logarithm of the probabilities, as `jax.nn.log_softmax`.
 
     .. math:: x_k - \log \sum_j \exp(x_j)
@@ -104,7 +105,7 @@ def log_softmax(x: Any, axis: Axis = -1, where: Any = None) -> jax.Array:
 
 
 def softmax_cross_entropy(
-    logits: Any, labels: Any, axis: Axis = -1, where: Any = None
+    logits: ArrayLike, labels: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
 ) -> jax.Array:
     r"""Compute the cross-entropy of logits with probabilities, as `optax.softmax_cross_entropy`.
 
@@ -163,7 +164,7 @@ def softmax_cross_entropy(
 
 
 def softmax_cross_entropy_with_integer_labels(
-    logits: Any, labels: Any, axis: Axis = -1, where: Any = None
+    logits: ArrayLike, labels: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
 ) -> jax.Array:
     r"""Compute the cross-entropy of logits with labels, as optax's function of this name.
 
@@ -216,7 +217,7 @@ def softmax_cross_entropy_with_integer_labels(
     return jnp.where(valid, loss, jnp.nan)
 
 
-def _probabilities(function: Any, x: Any, axis: Axis, where: Any) -> jax.Array:
+def _probabilities(function: Any, x: ArrayLike, axis: Axis, where: Any) -> jax.Array:
     array = as_logits(x, "x")
     mask = None if where is None else as_mask(where, array, None)
     (array, mask), position, restore = merge_axes((array, mask), axis, "x")

@@ -10,7 +10,7 @@ The metrics are for raw scores, which is what LightGBM passes on where the objec
 
 from __future__ import annotations
 
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 from ._extras import require
 
@@ -20,7 +20,7 @@ import numpy as np
 from lightgbm import Dataset
 
 from . import _boosting
-from ._typing import Array
+from ._typing import Array, ArrayLike, BackendName
 
 __all__ = ["SoftmaxObjective", "multi_error", "multi_logloss", "softmax_objective"]
 
@@ -55,13 +55,18 @@ class SoftmaxObjective(_boosting.Objective):
     def __init__(
         self,
         *,
-        hessian: str = "lightgbm",
-        backend: str | None = None,
+        hessian: Literal["lightgbm", "exact"] = "lightgbm",
+        backend: BackendName | None = None,
         num_threads: SupportsIndex | None = None,
     ) -> None:
         super().__init__(hessian, backend, num_threads)
 
-    def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[Array, Array]:
+    def __call__(
+        self,
+        first: ArrayLike | None,  # LightGBM says None of labels that a dataset has not
+        second: ArrayLike | Dataset,
+        sample_weight: ArrayLike | None = None,
+    ) -> tuple[Array, Array]:
         """Return gradient and Hessian, each of shape (m, K) and in the order of the scores.
 
         Parameters
@@ -75,11 +80,13 @@ class SoftmaxObjective(_boosting.Objective):
         return self._grad_hess(*_arguments(first, second, sample_weight))
 
 
-softmax_objective = SoftmaxObjective()
+softmax_objective: SoftmaxObjective = SoftmaxObjective()
 """The objective ``multiclass``, with LightGBM's Hessian."""
 
 
-def multi_logloss(first: Any, second: Any, sample_weight: Any = None) -> tuple[str, float, bool]:
+def multi_logloss(
+    first: ArrayLike | None, second: ArrayLike | Dataset, sample_weight: ArrayLike | None = None
+) -> tuple[str, float, bool]:
     """Compute the mean cross-entropy of raw scores, as LightGBM's metric of this name.
 
     Not as there, no probability is replaced by 1e-15 where it is smaller.
@@ -106,7 +113,9 @@ def multi_logloss(first: Any, second: Any, sample_weight: Any = None) -> tuple[s
     return "multi_logloss", value, False
 
 
-def multi_error(first: Any, second: Any, sample_weight: Any = None) -> tuple[str, float, bool]:
+def multi_error(
+    first: ArrayLike | None, second: ArrayLike | Dataset, sample_weight: ArrayLike | None = None
+) -> tuple[str, float, bool]:
     """Compute the share of samples that have another score as large as that of their label.
 
     Parameters

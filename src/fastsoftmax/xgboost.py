@@ -11,7 +11,7 @@ The metrics are for raw scores, which is what XGBoost passes on where the object
 
 from __future__ import annotations
 
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex, overload
 
 from ._extras import require
 
@@ -21,7 +21,7 @@ import numpy as np
 from xgboost import DMatrix
 
 from . import _boosting
-from ._typing import Array
+from ._typing import Array, ArrayLike, BackendName
 
 __all__ = ["SoftmaxObjective", "merror", "mlogloss", "softmax_objective"]
 
@@ -56,13 +56,15 @@ class SoftmaxObjective(_boosting.Objective):
     def __init__(
         self,
         *,
-        hessian: str = "xgboost",
-        backend: str | None = None,
+        hessian: Literal["xgboost", "exact"] = "xgboost",
+        backend: BackendName | None = None,
         num_threads: SupportsIndex | None = None,
     ) -> None:
         super().__init__(hessian, backend, num_threads)
 
-    def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[Array, Array]:
+    def __call__(
+        self, first: ArrayLike, second: ArrayLike | DMatrix, sample_weight: ArrayLike | None = None
+    ) -> tuple[Array, Array]:
         """Return gradient and Hessian, each of shape (m, K) and in the order of the scores.
 
         Parameters
@@ -76,11 +78,23 @@ class SoftmaxObjective(_boosting.Objective):
         return self._grad_hess(*_arguments(first, second, sample_weight))
 
 
-softmax_objective = SoftmaxObjective()
+softmax_objective: SoftmaxObjective = SoftmaxObjective()
 """The objective of ``multi:softprob``, with XGBoost's Hessian."""
 
 
-def mlogloss(first: Any, second: Any, sample_weight: Any = None) -> Any:
+@overload
+def mlogloss(first: ArrayLike, second: DMatrix) -> tuple[str, float]: ...
+
+
+@overload
+def mlogloss(
+    first: ArrayLike, second: ArrayLike, sample_weight: ArrayLike | None = None
+) -> float: ...
+
+
+def mlogloss(
+    first: ArrayLike, second: ArrayLike | DMatrix, sample_weight: ArrayLike | None = None
+) -> tuple[str, float] | float:
     """Compute the mean cross-entropy of raw scores, as XGBoost's metric of this name.
 
     Not as there, no probability is replaced by 1e-16 where it is smaller.
@@ -105,7 +119,19 @@ def mlogloss(first: Any, second: Any, sample_weight: Any = None) -> Any:
     return _named("mlogloss", second, _boosting.log_loss(*_arguments(first, second, sample_weight)))
 
 
-def merror(first: Any, second: Any, sample_weight: Any = None) -> Any:
+@overload
+def merror(first: ArrayLike, second: DMatrix) -> tuple[str, float]: ...
+
+
+@overload
+def merror(
+    first: ArrayLike, second: ArrayLike, sample_weight: ArrayLike | None = None
+) -> float: ...
+
+
+def merror(
+    first: ArrayLike, second: ArrayLike | DMatrix, sample_weight: ArrayLike | None = None
+) -> tuple[str, float] | float:
     """Compute the share of samples whose first largest score is not that of their label.
 
     Parameters
@@ -139,7 +165,7 @@ def _arguments(first: Any, second: Any, sample_weight: Any) -> tuple[Any, Any, A
     return second, first, sample_weight
 
 
-def _named(name: str, second: Any, value: float) -> Any:
+def _named(name: str, second: Any, value: float) -> tuple[str, float] | float:
     return (name, value) if isinstance(second, DMatrix) else value
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, SupportsFloat, SupportsIndex, overload
+from typing import Literal, SupportsFloat, SupportsIndex, Unpack, overload
+
+from numpy.typing import NDArray
 
 from .._backends import plain
 from .._control import SETTINGS, resolve_backend
-from .._typing import Array, ArrayLike, MeanOrSum, Scalar
+from .._typing import Array, ArrayLike, BackendName, Float, Scalar
+from ..typing import CrossEntropyOptions, MeanOrSum, OutputArray, Reduction
 from .evaluation import evaluate
 
 __all__ = [
@@ -20,17 +23,34 @@ __all__ = [
 
 @overload
 def cross_entropy(
+    logits: NDArray[Float],
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    reduction: MeanOrSum = "mean",
+    **options: Unpack[CrossEntropyOptions],
+) -> Float: ...
+
+
+@overload
+def cross_entropy(
+    logits: NDArray[Float],
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    reduction: Literal["none"],
+    **options: Unpack[CrossEntropyOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
+def cross_entropy(
     logits: ArrayLike,
     targets: ArrayLike,
     axis: SupportsIndex = -1,
     *,
-    weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
     reduction: MeanOrSum = "mean",
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
+    **options: Unpack[CrossEntropyOptions],
 ) -> Scalar: ...
 
 
@@ -40,17 +60,11 @@ def cross_entropy(
     targets: ArrayLike,
     axis: SupportsIndex = -1,
     *,
-    weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
     reduction: Literal["none"],
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
+    **options: Unpack[CrossEntropyOptions],
 ) -> Array: ...
 
 
-@overload
 def cross_entropy(
     logits: ArrayLike,
     targets: ArrayLike,
@@ -60,23 +74,8 @@ def cross_entropy(
     sample_weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str,
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
-) -> Scalar | Array: ...
-
-
-def cross_entropy(
-    logits: ArrayLike,
-    targets: ArrayLike,
-    axis: SupportsIndex = -1,
-    *,
-    weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
-    backend: str | None = None,
+    reduction: Reduction = "mean",
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Scalar | Array:
     r"""Compute the cross-entropy of logits with targets.
@@ -177,6 +176,30 @@ def cross_entropy(
     return loss
 
 
+@overload
+def cross_entropy_grad(
+    logits: NDArray[Float],
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    reduction: Reduction = "mean",
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
+def cross_entropy_grad(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    reduction: Reduction = "mean",
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> Array: ...
+
+
 def cross_entropy_grad(
     logits: ArrayLike,
     targets: ArrayLike,
@@ -186,9 +209,9 @@ def cross_entropy_grad(
     sample_weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
-    out: Array | None = None,
-    backend: str | None = None,
+    reduction: Reduction = "mean",
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Array:
     r"""Compute the gradient of the cross-entropy with respect to the logits.
@@ -242,6 +265,30 @@ def cross_entropy_grad(
     return gradient
 
 
+@overload
+def cross_entropy_mean_grad(
+    logits: NDArray[Float],
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    reduction: MeanOrSum = "mean",
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
+def cross_entropy_mean_grad(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    reduction: MeanOrSum = "mean",
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> Array: ...
+
+
 def cross_entropy_mean_grad(
     logits: ArrayLike,
     targets: ArrayLike,
@@ -251,9 +298,9 @@ def cross_entropy_mean_grad(
     sample_weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
-    out: Array | None = None,
-    backend: str | None = None,
+    reduction: MeanOrSum = "mean",
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Array:
     r"""Compute the gradient of the cross-entropy summed over the samples, a vector of K numbers.
@@ -304,18 +351,37 @@ def cross_entropy_mean_grad(
 
 @overload
 def cross_entropy_value_and_grad(
+    logits: NDArray[Float],
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    reduction: MeanOrSum = "mean",
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> tuple[Float, NDArray[Float]]: ...
+
+
+@overload
+def cross_entropy_value_and_grad(
+    logits: NDArray[Float],
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    reduction: Literal["none"],
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> tuple[NDArray[Float], NDArray[Float]]: ...
+
+
+@overload
+def cross_entropy_value_and_grad(
     logits: ArrayLike,
     targets: ArrayLike,
     axis: SupportsIndex = -1,
     *,
-    weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
     reduction: MeanOrSum = "mean",
-    out: Array | None = None,
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
 ) -> tuple[Scalar, Array]: ...
 
 
@@ -325,18 +391,12 @@ def cross_entropy_value_and_grad(
     targets: ArrayLike,
     axis: SupportsIndex = -1,
     *,
-    weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
     reduction: Literal["none"],
-    out: Array | None = None,
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
 ) -> tuple[Array, Array]: ...
 
 
-@overload
 def cross_entropy_value_and_grad(
     logits: ArrayLike,
     targets: ArrayLike,
@@ -346,25 +406,9 @@ def cross_entropy_value_and_grad(
     sample_weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str,
-    out: Array | None = None,
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
-) -> tuple[Scalar | Array, Array]: ...
-
-
-def cross_entropy_value_and_grad(
-    logits: ArrayLike,
-    targets: ArrayLike,
-    axis: SupportsIndex = -1,
-    *,
-    weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
-    out: Array | None = None,
-    backend: str | None = None,
+    reduction: Reduction = "mean",
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> tuple[Scalar | Array, Array]:
     r"""Compute the cross-entropy and its gradient in one pass.
@@ -410,6 +454,30 @@ def cross_entropy_value_and_grad(
     return loss, gradient
 
 
+@overload
+def cross_entropy_value_and_mean_grad(
+    logits: NDArray[Float],
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    reduction: MeanOrSum = "mean",
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> tuple[Float, NDArray[Float]]: ...
+
+
+@overload
+def cross_entropy_value_and_mean_grad(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    reduction: MeanOrSum = "mean",
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> tuple[Scalar, Array]: ...
+
+
 def cross_entropy_value_and_mean_grad(
     logits: ArrayLike,
     targets: ArrayLike,
@@ -419,9 +487,9 @@ def cross_entropy_value_and_mean_grad(
     sample_weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
-    out: Array | None = None,
-    backend: str | None = None,
+    reduction: MeanOrSum = "mean",
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> tuple[Scalar, Array]:
     r"""Compute the cross-entropy and its gradient summed over the samples, reading logits once.

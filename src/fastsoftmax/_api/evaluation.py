@@ -22,6 +22,7 @@ from .._backends.environment import in_environment_of_backend
 from .._control import resolve_num_threads
 from .._sums import accurate_sum
 from .._typing import Array, ArrayLike, Backend, Float64Array
+from ..typing import OutputArray
 
 __all__ = ["count_labels", "evaluate"]
 
@@ -40,7 +41,7 @@ def evaluate(
     ignore_index: SupportsIndex | None,
     label_smoothing: SupportsFloat,
     reduction: str,
-    out: Array | None,
+    out: OutputArray | None,
     num_threads: SupportsIndex | None,
 ) -> tuple[Any, Any]:
     """Return (loss or None, gradient or mean gradient or None)."""

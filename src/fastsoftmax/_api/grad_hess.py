@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeAlias, Unpack, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._arguments.arrays import check_logits, same_dtype
 from .._arguments.layout import canonical
@@ -13,10 +14,39 @@ from .._arguments.outputs import check_out, new_like, overlaps, separate, separa
 from .._arguments.targets import check_targets
 from .._backends.environment import in_environment_of_backend
 from .._control import resolve_backend, resolve_num_threads
-from .._typing import Array, ArrayLike, Backend
+from .._typing import Array, ArrayLike, Backend, BackendName, Float
+from ..typing import CallOptions, Hessian, OutputArray
 from .evaluation import count_labels
 
 __all__ = ["cross_entropy_grad_hess"]
+
+OutputPair: TypeAlias = tuple[OutputArray | None, OutputArray | None]
+
+
+@overload
+def cross_entropy_grad_hess(
+    logits: NDArray[Float],
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    sample_weight: ArrayLike | None = None,
+    hessian: Hessian = "exact",
+    out: OutputPair | None = None,
+    **options: Unpack[CallOptions],
+) -> tuple[NDArray[Float], NDArray[Float]]: ...
+
+
+@overload
+def cross_entropy_grad_hess(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    sample_weight: ArrayLike | None = None,
+    hessian: Hessian = "exact",
+    out: OutputPair | None = None,
+    **options: Unpack[CallOptions],
+) -> tuple[Array, Array]: ...
 
 
 def cross_entropy_grad_hess(
@@ -25,9 +55,9 @@ def cross_entropy_grad_hess(
     axis: SupportsIndex = -1,
     *,
     sample_weight: ArrayLike | None = None,
-    hessian: str = "exact",
-    out: tuple[Array | None, Array | None] | None = None,
-    backend: str | None = None,
+    hessian: Hessian = "exact",
+    out: OutputPair | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> tuple[Array, Array]:
     r"""Compute each sample's gradient and the diagonal of its Hessian, as boosting needs them.
@@ -78,8 +108,8 @@ def _grad_hess(
     targets: ArrayLike,
     axis: SupportsIndex,
     sample_weight: ArrayLike | None,
-    hessian: str,
-    out: tuple[Array | None, Array | None] | None,
+    hessian: Hessian,
+    out: OutputPair | None,
     num_threads: SupportsIndex | None,
 ) -> tuple[Array, Array]:
     threads = resolve_num_threads(num_threads)
@@ -111,7 +141,7 @@ def _grad_hess(
 
 
 def _check_out_pair(
-    out: tuple[Array | None, Array | None] | None, shape: tuple[int, ...], dtype: np.dtype[Any]
+    out: OutputPair | None, shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> tuple[Array | None, Array | None]:
     if out is None:
         return None, None

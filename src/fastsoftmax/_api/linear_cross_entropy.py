@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias, overload
+from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeAlias, Unpack, overload
+
+from numpy.typing import NDArray
 
 from .._control import resolve_backend
-from .._typing import Array, ArrayLike, MeanOrSum, Scalar
+from .._typing import Array, ArrayLike, BackendName, Float, Scalar
+from ..typing import LinearCrossEntropyOptions, MeanOrSum, OutputArray, Reduction, Wrt
 from .linear_evaluation import evaluate_linear
 
 __all__ = ["linear_cross_entropy", "linear_cross_entropy_value_and_grad"]
 
 WORKSPACE_BYTES = 64 << 20
 
-Gradients: TypeAlias = tuple[Array | None, Array | None, Array | None]
+OutputTriple: TypeAlias = Sequence[OutputArray | None]
+
+# Of a layer without a bias the last is None, which need not trouble those whose layer has one.
+Gradients: TypeAlias = tuple[NDArray[Float], NDArray[Float], NDArray[Float] | Any]
+SomeGradients: TypeAlias = tuple[Array | None, Array | None, Array | None]
+
+
+@overload
+def linear_cross_entropy(
+    x: NDArray[Float],
+    weight: NDArray[Float],
+    targets: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    reduction: MeanOrSum = "mean",
+    **options: Unpack[LinearCrossEntropyOptions],
+) -> Float: ...
+
+
+@overload
+def linear_cross_entropy(
+    x: NDArray[Float],
+    weight: NDArray[Float],
+    targets: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    reduction: Literal["none"],
+    **options: Unpack[LinearCrossEntropyOptions],
+) -> NDArray[Float]: ...
 
 
 @overload
@@ -23,14 +54,8 @@ def linear_cross_entropy(
     targets: ArrayLike,
     bias: ArrayLike | None = None,
     *,
-    class_weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
     reduction: MeanOrSum = "mean",
-    workspace_bytes: SupportsIndex = WORKSPACE_BYTES,
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
+    **options: Unpack[LinearCrossEntropyOptions],
 ) -> Scalar: ...
 
 
@@ -41,18 +66,11 @@ def linear_cross_entropy(
     targets: ArrayLike,
     bias: ArrayLike | None = None,
     *,
-    class_weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
     reduction: Literal["none"],
-    workspace_bytes: SupportsIndex = WORKSPACE_BYTES,
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
+    **options: Unpack[LinearCrossEntropyOptions],
 ) -> Array: ...
 
 
-@overload
 def linear_cross_entropy(
     x: ArrayLike,
     weight: ArrayLike,
@@ -63,26 +81,9 @@ def linear_cross_entropy(
     sample_weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str,
+    reduction: Reduction = "mean",
     workspace_bytes: SupportsIndex = WORKSPACE_BYTES,
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
-) -> Scalar | Array: ...
-
-
-def linear_cross_entropy(
-    x: ArrayLike,
-    weight: ArrayLike,
-    targets: ArrayLike,
-    bias: ArrayLike | None = None,
-    *,
-    class_weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
-    workspace_bytes: SupportsIndex = WORKSPACE_BYTES,
-    backend: str | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Scalar | Array:
     r"""Compute the cross-entropy of the logits of a linear layer, without holding the logits.
@@ -152,42 +153,30 @@ def linear_cross_entropy(
 
 @overload
 def linear_cross_entropy_value_and_grad(
-    x: ArrayLike,
-    weight: ArrayLike,
+    x: NDArray[Float],
+    weight: NDArray[Float],
     targets: ArrayLike,
     bias: ArrayLike | None = None,
     *,
-    class_weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
     reduction: MeanOrSum = "mean",
-    wrt: Sequence[str] | None = None,
-    out: Sequence[Array | None] | None = None,
-    workspace_bytes: SupportsIndex = WORKSPACE_BYTES,
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
-) -> tuple[Scalar, Gradients]: ...
+    wrt: None = None,
+    out: OutputTriple | None = None,
+    **options: Unpack[LinearCrossEntropyOptions],
+) -> tuple[Float, Gradients[Float]]: ...
 
 
 @overload
 def linear_cross_entropy_value_and_grad(
-    x: ArrayLike,
-    weight: ArrayLike,
+    x: NDArray[Float],
+    weight: NDArray[Float],
     targets: ArrayLike,
     bias: ArrayLike | None = None,
     *,
-    class_weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
     reduction: Literal["none"],
-    wrt: Sequence[str] | None = None,
-    out: Sequence[Array | None] | None = None,
-    workspace_bytes: SupportsIndex = WORKSPACE_BYTES,
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
-) -> tuple[Array, Gradients]: ...
+    wrt: None = None,
+    out: OutputTriple | None = None,
+    **options: Unpack[LinearCrossEntropyOptions],
+) -> tuple[NDArray[Float], Gradients[Float]]: ...
 
 
 @overload
@@ -197,17 +186,53 @@ def linear_cross_entropy_value_and_grad(
     targets: ArrayLike,
     bias: ArrayLike | None = None,
     *,
-    class_weight: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    ignore_index: SupportsIndex | None = None,
-    label_smoothing: SupportsFloat = 0.0,
-    reduction: str,
-    wrt: Sequence[str] | None = None,
-    out: Sequence[Array | None] | None = None,
-    workspace_bytes: SupportsIndex = WORKSPACE_BYTES,
-    backend: str | None = None,
-    num_threads: SupportsIndex | None = None,
-) -> tuple[Scalar | Array, Gradients]: ...
+    reduction: MeanOrSum = "mean",
+    wrt: None = None,
+    out: OutputTriple | None = None,
+    **options: Unpack[LinearCrossEntropyOptions],
+) -> tuple[Scalar, Gradients[Any]]: ...
+
+
+@overload
+def linear_cross_entropy_value_and_grad(
+    x: ArrayLike,
+    weight: ArrayLike,
+    targets: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    reduction: Literal["none"],
+    wrt: None = None,
+    out: OutputTriple | None = None,
+    **options: Unpack[LinearCrossEntropyOptions],
+) -> tuple[Array, Gradients[Any]]: ...
+
+
+@overload
+def linear_cross_entropy_value_and_grad(
+    x: ArrayLike,
+    weight: ArrayLike,
+    targets: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    reduction: MeanOrSum = "mean",
+    wrt: Sequence[Wrt] | None,
+    out: OutputTriple | None = None,
+    **options: Unpack[LinearCrossEntropyOptions],
+) -> tuple[Scalar, SomeGradients]: ...
+
+
+@overload
+def linear_cross_entropy_value_and_grad(
+    x: ArrayLike,
+    weight: ArrayLike,
+    targets: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    reduction: Literal["none"],
+    wrt: Sequence[Wrt] | None,
+    out: OutputTriple | None = None,
+    **options: Unpack[LinearCrossEntropyOptions],
+) -> tuple[Array, SomeGradients]: ...
 
 
 def linear_cross_entropy_value_and_grad(
@@ -220,13 +245,13 @@ def linear_cross_entropy_value_and_grad(
     sample_weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
-    wrt: Sequence[str] | None = None,
-    out: Sequence[Array | None] | None = None,
+    reduction: Reduction = "mean",
+    wrt: Sequence[Wrt] | None = None,
+    out: OutputTriple | None = None,
     workspace_bytes: SupportsIndex = WORKSPACE_BYTES,
-    backend: str | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
-) -> tuple[Scalar | Array, Gradients]:
+) -> tuple[Scalar | Array, SomeGradients]:
     r"""Compute the cross-entropy of the logits of a linear layer and its gradients in one pass.
 
     With G the gradient of the loss with respect to the logits (`cross_entropy_grad`, (p - t)/m for

@@ -26,6 +26,7 @@ from .._linear import evaluate
 from .._linear.problem import Problem, Results
 from .._sums import accurate_sum
 from .._typing import Array, ArrayLike, Backend
+from ..typing import OutputArray, Wrt
 from .evaluation import count_labels
 
 __all__ = ["evaluate_linear"]
@@ -35,7 +36,7 @@ __all__ = ["evaluate_linear"]
 def evaluate_linear(
     kernels: Backend,
     want_loss: bool,
-    wrt: Sequence[str] | None,
+    wrt: Sequence[Wrt] | None,
     x: ArrayLike,
     weight: ArrayLike,
     targets: ArrayLike,
@@ -45,7 +46,7 @@ def evaluate_linear(
     ignore_index: SupportsIndex | None,
     label_smoothing: SupportsFloat,
     reduction: str,
-    out: Sequence[Array | None] | None,
+    out: Sequence[OutputArray | None] | None,
     workspace_bytes: SupportsIndex,
     num_threads: SupportsIndex | None,
 ) -> tuple[Any, tuple[Array | None, ...]]:

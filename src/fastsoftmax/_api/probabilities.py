@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex, Unpack, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._arguments.arrays import check_logits, check_pair, check_where, to_scalar
 from .._arguments.layout import canonical
@@ -12,7 +13,8 @@ from .._arguments.outputs import check_out, new_like, separate, store
 from .._backends import plain
 from .._backends.environment import in_environment_of_backend
 from .._control import SETTINGS, resolve_backend, resolve_num_threads
-from .._typing import Array, ArrayLike, Backend
+from .._typing import Array, ArrayLike, Backend, BackendName, Float
+from ..typing import CallOptions, OutputArray
 
 __all__ = [
     "log_softmax",
@@ -23,13 +25,35 @@ __all__ = [
 ]
 
 
+@overload
+def softmax(
+    x: NDArray[Float],
+    axis: SupportsIndex = -1,
+    *,
+    where: ArrayLike | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
 def softmax(
     x: ArrayLike,
     axis: SupportsIndex = -1,
     *,
     where: ArrayLike | None = None,
-    out: Array | None = None,
-    backend: str | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> Array: ...
+
+
+def softmax(
+    x: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    where: ArrayLike | None = None,
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Array:
     r"""Turn logits into probabilities.
@@ -93,13 +117,35 @@ def softmax(
     return _from_logits(kernels, "softmax", x, axis, where, out, num_threads)
 
 
+@overload
+def log_softmax(
+    x: NDArray[Float],
+    axis: SupportsIndex = -1,
+    *,
+    where: ArrayLike | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
 def log_softmax(
     x: ArrayLike,
     axis: SupportsIndex = -1,
     *,
     where: ArrayLike | None = None,
-    out: Array | None = None,
-    backend: str | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> Array: ...
+
+
+def log_softmax(
+    x: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    where: ArrayLike | None = None,
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Array:
     r"""Turn logits into the logarithms of probabilities.
@@ -139,14 +185,62 @@ def log_softmax(
     return _from_logits(kernels, "log_softmax", x, axis, where, out, num_threads)
 
 
+@overload
+def logsumexp(
+    x: NDArray[Float],
+    axis: SupportsIndex = -1,
+    *,
+    keepdims: Literal[True],
+    where: ArrayLike | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
+def logsumexp(
+    x: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    keepdims: Literal[True],
+    where: ArrayLike | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> Array: ...
+
+
+@overload
 def logsumexp(
     x: ArrayLike,
     axis: SupportsIndex = -1,
     *,
     keepdims: bool = False,
     where: ArrayLike | None = None,
-    out: Array | None = None,
-    backend: str | None = None,
+    out: NDArray[Float],
+    **options: Unpack[CallOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
+def logsumexp(
+    x: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> Any: ...
+
+
+def logsumexp(
+    x: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Any:
     r"""Compute the logarithm of the sum of exponentials along an axis.
@@ -196,7 +290,7 @@ def _logsumexp(
     axis: SupportsIndex,
     keepdims: bool,
     where: ArrayLike | None,
-    out: Array | None,
+    out: OutputArray | None,
     num_threads: SupportsIndex | None,
 ) -> Any:
     threads = resolve_num_threads(num_threads)
@@ -216,13 +310,35 @@ def _logsumexp(
     return store(work.reshape(shape) if keepdims else work, out, dtype)
 
 
+@overload
+def softmax_backward(
+    grad_output: NDArray[Float],
+    output: NDArray[Float],
+    axis: SupportsIndex = -1,
+    *,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
 def softmax_backward(
     grad_output: ArrayLike,
     output: ArrayLike,
     axis: SupportsIndex = -1,
     *,
-    out: Array | None = None,
-    backend: str | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> Array: ...
+
+
+def softmax_backward(
+    grad_output: ArrayLike,
+    output: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Array:
     r"""Carry a gradient back through `softmax`.
@@ -266,13 +382,35 @@ def softmax_backward(
     return _backward(kernels, kernels.softmax_backward, grad_output, output, axis, out, num_threads)
 
 
+@overload
+def log_softmax_backward(
+    grad_output: NDArray[Float],
+    output: NDArray[Float],
+    axis: SupportsIndex = -1,
+    *,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
 def log_softmax_backward(
     grad_output: ArrayLike,
     output: ArrayLike,
     axis: SupportsIndex = -1,
     *,
-    out: Array | None = None,
-    backend: str | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> Array: ...
+
+
+def log_softmax_backward(
+    grad_output: ArrayLike,
+    output: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Array:
     r"""Carry a gradient back through `log_softmax`.
@@ -322,7 +460,7 @@ def _from_logits(
     x: ArrayLike,
     axis: SupportsIndex,
     where: ArrayLike | None,
-    out: Array | None,
+    out: OutputArray | None,
     num_threads: SupportsIndex | None,
 ) -> Array:
     plainly = kernels.PLAIN.get(name)
@@ -342,7 +480,7 @@ def _from_any_logits(
     x: ArrayLike,
     axis: SupportsIndex,
     where: ArrayLike | None,
-    out: Array | None,
+    out: OutputArray | None,
     num_threads: SupportsIndex | None,
 ) -> Array:
     kernel = getattr(kernels, name)
@@ -372,7 +510,7 @@ def _backward(
     grad_output: ArrayLike,
     output: ArrayLike,
     axis: SupportsIndex,
-    out: Array | None,
+    out: OutputArray | None,
     num_threads: SupportsIndex | None,
 ) -> Array:
     threads = resolve_num_threads(num_threads)

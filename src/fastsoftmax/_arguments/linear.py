@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, SupportsIndex
 import numpy as np
 
 from .._typing import Array, ArrayLike
+from ..typing import OutputArray, Wrt
 from .arrays import as_array, cast, check_classes, common_dtypes, float_dtypes
 from .options import check_index
 from .outputs import check_out, overlaps
@@ -64,7 +65,7 @@ def check_layer(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None) -> Laye
 
 
 def check_gradients(
-    wrt: Sequence[str] | None, out: Sequence[Array | None] | None, layer: Layer
+    wrt: Sequence[Wrt] | None, out: Sequence[OutputArray | None] | None, layer: Layer
 ) -> tuple[tuple[bool, ...], list[Array | None]]:
     """Return which gradients are wanted, and where to put them if that was said."""
     if wrt is None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.exceptions import TooHardError
 
 from .._typing import Array
+from ..typing import OutputArray
 from .exports import as_output
 
 __all__ = [
@@ -26,7 +27,7 @@ OVERLAP_WORK = 10_000
 
 
 def check_out(
-    out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "out"
+    out: OutputArray | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "out"
 ) -> Array | None:
     """Return `out`, if there is one, given that results of this shape and dtype can go there.
 

@@ -8,11 +8,11 @@ import warnings
 from typing import cast
 
 from .._forking import whole
-from .._typing import Backend
+from .._typing import Backend, BackendName
 
 __all__ = ["NAMES", "available", "default", "load", "loaded", "require"]
 
-NAMES = ("c", "numba", "numpy")
+NAMES: tuple[BackendName, ...] = ("c", "numba", "numpy")
 """In order of preference."""
 
 _MODULES = {"c": ".compiled", "numba": ".jitted", "numpy": ".reference"}
@@ -32,7 +32,7 @@ loaded: dict[str, Backend] = {}
 """The backends in use so far, by name."""
 
 
-def available() -> tuple[str, ...]:
+def available() -> tuple[BackendName, ...]:
     """Return the names of the backends that are installed, best first, without importing them."""
     return tuple(name for name in NAMES if _installed(name))
 
@@ -64,7 +64,7 @@ def load(name: str) -> Backend:
     return loaded[name]
 
 
-def default() -> str:
+def default() -> BackendName:
     """Return the name of the best backend that works here."""
     for name in available():
         try:

@@ -7,7 +7,7 @@ values have to be is checked by the tasks.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple, Protocol, SupportsFloat, SupportsIndex, TypeAlias
 
 import dask.array as da
 import numpy as np
@@ -30,8 +30,10 @@ from .._arguments.options import (
 )
 from .._arguments.targets import are_labels, check_label_dtype, check_targets
 from .._control import resolve_backend, resolve_num_threads
+from ..typing import ArrayLike, BackendName, Reduction
 
 __all__ = [
+    "DaskLike",
     "Logits",
     "Options",
     "Targets",
@@ -44,6 +46,18 @@ __all__ = [
 ]
 
 Chunks = tuple[tuple[Any, ...], ...]
+
+
+class DaskCollection(Protocol):
+    """A Dask array to type checkers, of which Dask has two classes."""
+
+    def __dask_graph__(self) -> Any: ...
+
+    def __dask_keys__(self) -> Any: ...
+
+
+DaskLike: TypeAlias = DaskCollection | ArrayLike
+"""What is taken for a Dask array, or made one."""
 
 
 class Logits(NamedTuple):
@@ -108,10 +122,10 @@ class Options(NamedTuple):
     weight: da.Array | None
     sample_weight: da.Array | None
     label_smoothing: float
-    reduction: str
+    reduction: Reduction
 
 
-def settings(backend: str | None, num_threads: SupportsIndex) -> dict[str, Any]:
+def settings(backend: BackendName | None, num_threads: SupportsIndex) -> dict[str, Any]:
     """Return the backend and the number of threads as every task is to use them.
 
     Each task has the name of the backend that is in effect now and here, so that all workers
@@ -191,7 +205,7 @@ def as_options(
     weight: Any,
     sample_weight: Any,
     label_smoothing: SupportsFloat,
-    reduction: str,
+    reduction: Reduction,
 ) -> Options:
     """Return the options checked."""
     check_reduction(reduction, of_mean_grad)

@@ -13,6 +13,7 @@ from .._arguments.arrays import float_dtypes
 from .._control import use_backend
 from .._sums import accurate_sum
 from .._typing import Array, Float64Array
+from ..typing import Reduction
 from .tasks import errors_placed, only, weight_of_labels, with_samples
 
 __all__ = [
@@ -99,7 +100,7 @@ def loss_sums(whole: Any, *more: Any, options: dict[str, Any]) -> Float64Array:
 
 
 def _loss(
-    whole: Any, more: tuple[Any, ...], options: dict[str, Any], reduction: str, dtype: Any
+    whole: Any, more: tuple[Any, ...], options: dict[str, Any], reduction: Reduction, dtype: Any
 ) -> Any:
     """Return losses out of states, which know all that is needed of probabilities."""
     targets, sample_weight, weight, *origin = more

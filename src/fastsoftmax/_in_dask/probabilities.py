@@ -7,6 +7,7 @@ from typing import Any, SupportsIndex
 import dask.array as da
 
 from .._api import probabilities as core
+from ..typing import BackendName
 from . import class_chunks, tasks
 from .arguments import as_logits, as_mask, settings, trailing
 from .graph import apply
@@ -19,7 +20,7 @@ def of_logits_shape(
     x: Any,
     axis: SupportsIndex,
     where: Any,
-    backend: str | None,
+    backend: BackendName | None,
     num_threads: SupportsIndex,
 ) -> da.Array:
     """Return softmax or log_softmax, whose results have the logits' shape."""
@@ -44,7 +45,7 @@ def logsumexp(
     axis: SupportsIndex,
     keepdims: bool,
     where: Any,
-    backend: str | None,
+    backend: BackendName | None,
     num_threads: SupportsIndex,
 ) -> da.Array:
     """Return the logarithm of the sum of exponentials."""

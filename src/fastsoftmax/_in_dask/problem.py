@@ -10,6 +10,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 import dask.array as da
 import numpy as np
 
+from ..typing import BackendName, Reduction
 from . import tasks
 from .arguments import Logits, Options, Targets, as_logits, as_options, as_targets, settings
 from .graph import CLASSES, NUMBERS, Argument, apply, origin, reduce_blocks
@@ -39,8 +40,8 @@ class Problem:
         sample_weight: Any,
         ignore_index: SupportsIndex | None,
         label_smoothing: SupportsFloat,
-        reduction: str,
-        backend: str | None,
+        reduction: Reduction,
+        backend: BackendName | None,
         num_threads: SupportsIndex,
         of_mean_grad: bool = False,
     ) -> Problem:

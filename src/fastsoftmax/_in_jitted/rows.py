@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
+
+from numpy.typing import NDArray
 
 from .._api.cross_entropy import cross_entropy, cross_entropy_value_and_grad
 from .._api.probabilities import log_softmax, logsumexp, softmax
@@ -11,6 +13,7 @@ from .._backends.numba_kernels.compilation import jitted
 from .._backends.numba_kernels.cross_entropy import CROSS_ENTROPY
 from .._backends.numba_kernels.numba_api import TypingError, njit, overload, types
 from .._backends.numba_kernels.run import COMBINE
+from .._typing import Array, Float
 from .arguments import check_array, check_logits, check_output
 from .checks import check_classes, output_like, separated
 from .errors import LabelError
@@ -42,7 +45,7 @@ no_table = nothing(types.float64, 2)
 # --- probabilities ---------------------------------------------------------------------------
 
 
-def softmax_row(x: Any, out: Any) -> Any:
+def softmax_row(x: NDArray[Float], out: NDArray[Float]) -> None:
     """Write the probabilities of a row of logits into `out`.
 
     Parameters
@@ -76,7 +79,7 @@ def softmax_row(x: Any, out: Any) -> Any:
     softmax(x, out=out)
 
 
-def log_softmax_row(x: Any, out: Any) -> Any:
+def log_softmax_row(x: NDArray[Float], out: NDArray[Float]) -> None:
     """Write the logarithms of the probabilities of a row of logits into `out`.
 
     Parameters
@@ -106,7 +109,7 @@ def log_softmax_row(x: Any, out: Any) -> Any:
     log_softmax(x, out=out)
 
 
-def logsumexp_row(x: Any) -> Any:
+def logsumexp_row(x: NDArray[Float]) -> float:
     """Return the logarithm of the sum of the exponentials of a row.
 
     Parameters
@@ -136,13 +139,14 @@ def logsumexp_row(x: Any) -> Any:
     1000.693
     """
     _check_row(x)
-    return logsumexp(x)
+    result: float = logsumexp(x)
+    return result
 
 
 # --- cross-entropy ---------------------------------------------------------------------------
 
 
-def cross_entropy_row(logits: Any, target: Any) -> Any:
+def cross_entropy_row(logits: NDArray[Float], target: SupportsIndex | Array) -> float:
     """Return the cross-entropy of a row of logits with its target.
 
     Parameters
@@ -178,7 +182,9 @@ def cross_entropy_row(logits: Any, target: Any) -> Any:
     return _loss(logits, target)
 
 
-def cross_entropy_value_and_grad_row(logits: Any, target: Any, out: Any) -> Any:
+def cross_entropy_value_and_grad_row(
+    logits: NDArray[Float], target: SupportsIndex | Array, out: NDArray[Float]
+) -> float:
     """Return the cross-entropy of a row with its target; write its gradient p - t into `out`.
 
     Parameters
@@ -258,7 +264,7 @@ def _kernel_for(real: Any, grad_of: Callable[..., Any]) -> Callable[..., Any]:
     return work
 
 
-def _loss(logits: Any, target: Any) -> Any:
+def _loss(logits: Any, target: Any) -> float:
     raise NotImplementedError("for compiled code only")
 
 
@@ -278,7 +284,7 @@ def _loss_by_types(logits: Any, target: Any) -> Callable[..., Any]:
     return implementation
 
 
-def _loss_and_grad(logits: Any, target: Any, out: Any) -> Any:
+def _loss_and_grad(logits: Any, target: Any, out: Any) -> float:
     raise NotImplementedError("for compiled code only")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import SupportsFloat, SupportsIndex
+from typing import SupportsFloat, SupportsIndex, Unpack, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._arguments.arrays import FLOAT32, cast, check_logits
 from .._arguments.layout import canonical
@@ -13,7 +14,8 @@ from .._arguments.outputs import check_out, new_like, separate, separate_all, st
 from .._control import resolve_backend, resolve_num_threads
 from .._pairs import Pair, plus
 from .._sums import accurate_sum
-from .._typing import Array, ArrayLike, Float64Array
+from .._typing import Array, ArrayLike, BackendName, Float, Float64Array
+from ..typing import CallOptions, CrossEntropyOptions, OutputArray, Reduction
 from .gradients import Gradient, row_numbers
 from .losses import check_divisor
 from .state import (
@@ -41,7 +43,7 @@ def partial_state(
     weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    backend: str | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Float64Array:
     r"""Compute what a worker's share of the classes says of its samples, to be merged with others.
@@ -158,13 +160,35 @@ def _add_labels(x: Array, targets: ShardTargets, columns: Float64Array) -> None:
     columns[places] = rows
 
 
+@overload
+def softmax(
+    logits: NDArray[Float],
+    state: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
 def softmax(
     logits: ArrayLike,
     state: ArrayLike,
     axis: SupportsIndex = -1,
     *,
-    out: Array | None = None,
-    backend: str | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> Array: ...
+
+
+def softmax(
+    logits: ArrayLike,
+    state: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Array:
     """Turn a shard's logits into its part of the probabilities.
@@ -222,13 +246,35 @@ def softmax(
     return store(work, out, dtype)
 
 
+@overload
+def log_softmax(
+    logits: NDArray[Float],
+    state: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
 def log_softmax(
     logits: ArrayLike,
     state: ArrayLike,
     axis: SupportsIndex = -1,
     *,
-    out: Array | None = None,
-    backend: str | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CallOptions],
+) -> Array: ...
+
+
+def log_softmax(
+    logits: ArrayLike,
+    state: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Array:
     """Turn a shard's logits into its part of the logarithms of the probabilities.
@@ -274,6 +320,38 @@ def log_softmax(
     return store(work, out, dtype)
 
 
+@overload
+def cross_entropy_grad(
+    logits: NDArray[Float],
+    targets: ArrayLike,
+    state: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    first_class: SupportsIndex = 0,
+    num_classes: SupportsIndex | None = None,
+    reduction: Reduction = "mean",
+    divisor: SupportsFloat | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> NDArray[Float]: ...
+
+
+@overload
+def cross_entropy_grad(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    state: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    first_class: SupportsIndex = 0,
+    num_classes: SupportsIndex | None = None,
+    reduction: Reduction = "mean",
+    divisor: SupportsFloat | None = None,
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> Array: ...
+
+
 def cross_entropy_grad(
     logits: ArrayLike,
     targets: ArrayLike,
@@ -286,10 +364,10 @@ def cross_entropy_grad(
     sample_weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     divisor: SupportsFloat | None = None,
-    out: Array | None = None,
-    backend: str | None = None,
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Array:
     """Compute a shard's part of the gradient of the cross-entropy with respect to its logits.

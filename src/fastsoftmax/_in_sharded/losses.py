@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any, Literal, SupportsFloat, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -23,7 +23,8 @@ from .._arguments.options import (
 from .._arguments.targets import check_targets
 from .._control import resolve_backend
 from .._sums import accurate_sum
-from .._typing import Array, ArrayLike, Float64Array
+from .._typing import Array, ArrayLike, Float64Array, Scalar
+from ..typing import MeanOrSum, Reduction
 from .state import REST_SCALE, State, check_state, log_of_sum, weighted_rest
 
 __all__ = ["check_divisor", "check_dtype", "check_labels", "cross_entropy", "logsumexp"]
@@ -62,6 +63,7 @@ def logsumexp(state: ArrayLike, *, dtype: DTypeLike = np.float64) -> Any:
     return _in_dtype(values, wanted)
 
 
+@overload
 def cross_entropy(
     state: ArrayLike,
     targets: ArrayLike | None = None,
@@ -70,10 +72,39 @@ def cross_entropy(
     weight: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
-    reduction: str = "mean",
+    reduction: MeanOrSum = "mean",
     divisor: SupportsFloat | None = None,
     dtype: DTypeLike = np.float64,
-) -> Any:
+) -> Scalar: ...
+
+
+@overload
+def cross_entropy(
+    state: ArrayLike,
+    targets: ArrayLike | None = None,
+    *,
+    num_classes: SupportsIndex | None = None,
+    weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    ignore_index: SupportsIndex | None = None,
+    reduction: Literal["none"],
+    divisor: SupportsFloat | None = None,
+    dtype: DTypeLike = np.float64,
+) -> Array: ...
+
+
+def cross_entropy(
+    state: ArrayLike,
+    targets: ArrayLike | None = None,
+    *,
+    num_classes: SupportsIndex | None = None,
+    weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    ignore_index: SupportsIndex | None = None,
+    reduction: Reduction = "mean",
+    divisor: SupportsFloat | None = None,
+    dtype: DTypeLike = np.float64,
+) -> Scalar | Array:
     """Compute the cross-entropy from the merged state of all shards.
 
     Parameters
@@ -131,9 +162,11 @@ def cross_entropy(
         if ignored is not None:
             losses = np.where(ignored, 0.0, losses)
         if reduction == "none":
-            return _in_dtype(losses, wanted)
+            each: Array = _in_dtype(losses, wanted)
+            return each
         over = over if over is not None else counted if reduction == "mean" else 1.0
-        return to_scalar(_total(losses, over), wanted)
+        total: Scalar = to_scalar(_total(losses, over), wanted)
+    return total
 
 
 def _losses(s: State, sample_weight: Float64Array | None) -> Float64Array:
@@ -187,7 +220,7 @@ def check_labels(
     total = MOST_CLASSES if num_classes is None else check_num_classes(num_classes)
     w = None
     if weight is not None:
-        total = int(np.size(weight)) if num_classes is None else total
+        total = as_array(weight, "weight").size if num_classes is None else total
         w = check_class_weight(weight, total)
     ignore = None if ignore_index is None else check_ignore_index(ignore_index)
     labels, _, ignore = check_targets(targets, (*shape, total), shape, total, ignore)

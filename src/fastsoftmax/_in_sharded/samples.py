@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex, Unpack, overload
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from .._api.evaluation import count_labels
 from .._arguments.arrays import FLOAT64, as_array, check_logits, same_dtype, to_scalar
@@ -23,7 +23,8 @@ from .._arguments.targets import check_targets
 from .._control import resolve_backend, resolve_num_threads
 from .._pairs import Pair, plus
 from .._sums import accurate_sum
-from .._typing import Array, ArrayLike, Float64Array
+from .._typing import Array, ArrayLike, BackendName, Float, Float64Array, Scalar
+from ..typing import CrossEntropyOptions, OutputArray
 from .losses import check_divisor, check_dtype, check_labels
 
 __all__ = [
@@ -99,7 +100,7 @@ def loss_sums(
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
     mean_grad: bool = False,
-    backend: str | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Float64Array:
     """Compute what a worker's share of the samples adds to the loss of all.
@@ -137,6 +138,30 @@ def loss_sums(
     )[0]  # fmt: skip
 
 
+@overload
+def loss_sums_and_grad(
+    logits: NDArray[Float],
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    divisor: SupportsFloat,
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> tuple[Float64Array, NDArray[Float]]: ...
+
+
+@overload
+def loss_sums_and_grad(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    axis: SupportsIndex = -1,
+    *,
+    divisor: SupportsFloat,
+    out: OutputArray | None = None,
+    **options: Unpack[CrossEntropyOptions],
+) -> tuple[Float64Array, Array]: ...
+
+
 def loss_sums_and_grad(
     logits: ArrayLike,
     targets: ArrayLike,
@@ -147,8 +172,8 @@ def loss_sums_and_grad(
     sample_weight: ArrayLike | None = None,
     ignore_index: SupportsIndex | None = None,
     label_smoothing: SupportsFloat = 0.0,
-    out: Array | None = None,
-    backend: str | None = None,
+    out: OutputArray | None = None,
+    backend: BackendName | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> tuple[Float64Array, Array]:
     """Compute `loss_sums`, and the gradient of the mean over all workers' samples, in one pass.
@@ -205,8 +230,8 @@ def _sums(
     label_smoothing: SupportsFloat,
     want_mean_grad: bool,
     divisor: float | None,
-    out: Array | None,
-    backend: str | None,
+    out: OutputArray | None,
+    backend: BackendName | None,
     num_threads: SupportsIndex | None,
 ) -> tuple[Float64Array, Array | None]:
     """Return the sums and, if there is a divisor, the gradient over it."""
@@ -306,7 +331,7 @@ def _check_sums(sums: ArrayLike, name: str = "sums") -> Float64Array:
     return array
 
 
-def mean_loss(sums: ArrayLike, *, dtype: DTypeLike = np.float64) -> Any:
+def mean_loss(sums: ArrayLike, *, dtype: DTypeLike = np.float64) -> Scalar:
     """Compute the mean loss of all samples from the merged sums.
 
     Parameters
@@ -336,7 +361,8 @@ def mean_loss(sums: ArrayLike, *, dtype: DTypeLike = np.float64) -> Any:
     array = _check_sums(sums)
     weight = float(array[WEIGHT] + array[WEIGHT + 1])
     loss = float(array[LOSS] + array[LOSS + 1])
-    return to_scalar(loss / weight if weight else math.nan, wanted)
+    mean: Scalar = to_scalar(loss / weight if weight else math.nan, wanted)
+    return mean
 
 
 def mean_grad(sums: ArrayLike, *, dtype: DTypeLike = np.float64) -> Array:

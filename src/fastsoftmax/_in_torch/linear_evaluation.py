@@ -14,6 +14,7 @@ from torch.nn import functional
 
 import fastsoftmax
 
+from ..typing import Wrt
 from .arrays import array_of, tensor_of
 from .derivatives import spread
 from .evaluation import Options, option_keywords
@@ -28,7 +29,7 @@ __all__ = [
     "gradients_by_sample",
 ]
 
-_NAMES = ("x", "weight", "bias")
+_NAMES: tuple[Wrt, ...] = ("x", "weight", "bias")
 
 Gradients: TypeAlias = list[torch.Tensor | None]
 """With respect to input, weights and bias of a layer; None for those that are not wanted."""

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import NDArray
 from scipy import optimize
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -20,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from .._api.probabilities import log_softmax, softmax
 from .._control import get_backend, get_num_threads
-from .._typing import Array, Float64Array
+from .._typing import Array, BackendName, Float64Array
 from ._objective import Objective
 from ._targets import check_targets, weigh
 
@@ -111,6 +112,12 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     0.97
     """
 
+    classes_: Array
+    coef_: Array
+    intercept_: Array
+    n_iter_: NDArray[np.int32]
+    n_features_in_: int
+
     def __init__(
         self,
         *,
@@ -121,7 +128,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         class_weight: Mapping[Any, float] | str | None = None,
         warm_start: bool = False,
         n_jobs: int | None = None,
-        backend: str | None = None,
+        backend: BackendName | None = None,
     ) -> None:
         self.C = C
         self.fit_intercept = fit_intercept

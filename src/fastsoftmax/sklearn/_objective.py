@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from .._api.cross_entropy import cross_entropy_value_and_grad
-from .._typing import Array, Float64Array
+from .._typing import Array, BackendName, Float64Array
 
 __all__ = ["Map", "Objective"]
 
@@ -70,7 +70,7 @@ class Objective:
         free: int,
         fit_intercept: bool,
         penalty: float,
-        backend: str | None,
+        backend: BackendName | None,
         num_threads: int,
     ) -> None:
         self._scale, self._penalty = 1.0 / total_weight, penalty / total_weight
