@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..typing import BackendName
 from . import numpy_baseline
 from .console import Table
 from .implementations import prepare
@@ -26,7 +27,7 @@ class Plan:
     operations: Sequence[str]
     shapes: Sequence[tuple[int, int]]
     dtypes: Sequence[str]
-    backends: Sequence[str]
+    backends: Sequence[BackendName]
     threads: Sequence[int]
     rounds: int
     seconds: float = 1.0
@@ -37,7 +38,7 @@ class Plan:
         return list(itertools.product(self.operations, self.dtypes, self.shapes))
 
     @property
-    def names(self) -> list[tuple[str, int]]:
+    def names(self) -> list[tuple[BackendName, int]]:
         """The combinations of backend and number of threads."""
         return list(itertools.product(self.backends, self.threads))
 

@@ -21,6 +21,7 @@ from .. import (
     softmax,
     softmax_backward,
 )
+from ..typing import BackendName
 from .console import FAIL, PASS, Table
 from .problems import Array
 
@@ -32,7 +33,7 @@ class Check:
     """One comparison: what, by which backend, the largest difference and how much is allowed."""
 
     what: str
-    backend: str
+    backend: BackendName
     worst: float
     limit: float
     unit: str = ""
@@ -58,7 +59,9 @@ def check_table(title: str, checks: Iterable[Check]) -> Table:
     return table
 
 
-def finite_differences(what: str, logits: Array, labels: Array, backend: str) -> list[Check]:
+def finite_differences(
+    what: str, logits: Array, labels: Array, backend: BackendName
+) -> list[Check]:
     """Check gradients in float64 against central differences (J(f + h) - J(f - h)) / 2h.
 
     The mean gradient is the derivative by a number added to all logits of a class.
@@ -90,7 +93,7 @@ def finite_differences(what: str, logits: Array, labels: Array, backend: str) ->
     ]
 
 
-def gradient_signs(what: str, logits: Array, labels: Array, backend: str) -> Check:
+def gradient_signs(what: str, logits: Array, labels: Array, backend: BackendName) -> Check:
     """Check that p - t is negative at the true class and positive at all others."""
     grad = cross_entropy_grad(logits, labels, reduction="none", backend=backend)
     signs = np.ones(grad.shape)
@@ -104,7 +107,7 @@ _Results = list[tuple[Array, Array]]
 
 
 def compare_backends(
-    backends: tuple[str, ...], reference: str, dtype: str, seed: int = 0
+    backends: tuple[BackendName, ...], reference: BackendName, dtype: str, seed: int = 0
 ) -> list[Check]:
     """Compare every function of the backends on random input with those of one of them.
 
@@ -160,13 +163,13 @@ def _of(*arrays: Any) -> _Results:
     return [(array, array) for array in arrays]
 
 
-def _softmax_backward(f: Array, labels: Array, backend: str) -> _Results:
+def _softmax_backward(f: Array, labels: Array, backend: BackendName) -> _Results:
     p, g = softmax(f, backend="numpy"), _grad_output(f)
     size = p * (np.abs(g) + np.abs(p * g).sum(axis=-1, keepdims=True))
     return [(softmax_backward(g, p, backend=backend), size)]
 
 
-def _log_softmax_backward(f: Array, labels: Array, backend: str) -> _Results:
+def _log_softmax_backward(f: Array, labels: Array, backend: BackendName) -> _Results:
     log_p, g = log_softmax(f, backend="numpy"), _grad_output(f)
     size = np.abs(g) + np.exp(log_p) * np.abs(g).sum(axis=-1, keepdims=True)
     return [(log_softmax_backward(g, log_p, backend=backend), size)]
@@ -178,24 +181,24 @@ def _grad_output(f: Array) -> Array:
     return g
 
 
-def _logsumexp(f: Array, labels: Array, backend: str) -> _Results:
+def _logsumexp(f: Array, labels: Array, backend: BackendName) -> _Results:
     largest = f.max(axis=-1)
     rest = np.log(np.exp(f - largest[:, np.newaxis]).sum(axis=-1))
     return [(logsumexp(f, backend=backend), np.maximum(np.abs(largest), rest))]
 
 
-def _mean_grad(f: Array, labels: Array, backend: str) -> _Results:
+def _mean_grad(f: Array, labels: Array, backend: BackendName) -> _Results:
     each = np.abs(cross_entropy_grad(f, labels, reduction="none", backend=backend))
     return [(cross_entropy_mean_grad(f, labels, backend=backend), each.mean(axis=0))]
 
 
-def _value_and_mean_grad(f: Array, labels: Array, backend: str) -> _Results:
+def _value_and_mean_grad(f: Array, labels: Array, backend: BackendName) -> _Results:
     loss, mean = cross_entropy_value_and_mean_grad(f, labels, backend=backend)
     each = np.abs(cross_entropy_grad(f, labels, reduction="none", backend=backend))
     return [*_of(loss), (mean, each.mean(axis=0))]
 
 
-_FUNCTIONS: dict[str, Callable[[Array, Array, str], _Results]] = {
+_FUNCTIONS: dict[str, Callable[[Array, Array, BackendName], _Results]] = {
     "softmax": lambda f, labels, b: _of(softmax(f, backend=b)),
     "log_softmax": lambda f, labels, b: _of(log_softmax(f, backend=b)),
     "logsumexp": _logsumexp,

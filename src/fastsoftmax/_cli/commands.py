@@ -13,6 +13,7 @@ from typing import Any
 from .. import __version__, get_include, get_library_dir, get_num_threads, show_config
 from .._progress import progress
 from .._warmup import Compiled, compile_all
+from ..typing import BackendName
 from .benchmark import BASELINE, Measurement, Plan, measurements, tables, to_json
 from .checks import Check, check_table, compare_backends, finite_differences, gradient_signs
 from .console import FAIL, PASS, Output, Table
@@ -152,7 +153,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-def _backends(wanted: list[str] | None) -> tuple[str, ...]:
+def _backends(wanted: list[BackendName] | None) -> tuple[BackendName, ...]:
     """Return the backends to use: those asked for, or all that work."""
     usable, broken = usable_backends()
     for reason in broken.values():
@@ -187,7 +188,7 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return entries
 
 
-def _show_example(output: Output, backends: tuple[str, ...]) -> list[Check]:
+def _show_example(output: Output, backends: tuple[BackendName, ...]) -> list[Check]:
     output.heading("A worked example: four classes")
     output.line("f: outputs of the network, p = softmax(f), t: targets, L = −Σ t log p;")
     output.line("classes are counted from 1 here, from 0 in the functions.")
@@ -207,7 +208,7 @@ def _show_example(output: Output, backends: tuple[str, ...]) -> list[Check]:
 
 
 def _comparison_table(
-    checks: list[Check], backends: tuple[str, ...], dtypes: tuple[str, ...]
+    checks: list[Check], backends: tuple[BackendName, ...], dtypes: tuple[str, ...]
 ) -> Table:
     """Return one row a function: largest differences from the backend "numpy", and the verdict."""
     compared = [c for c in checks if c.unit == "ulp"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import cross_entropy_value_and_grad, cross_entropy_value_and_mean_grad, softmax
+from ..typing import BackendName
 from .checks import Check
 from .console import Table
 from .problems import Array
@@ -46,7 +47,7 @@ SATURATED = Example(np.array([[20, 0, 0, 0]], np.float32), (1,))
 _CLASSES = ("class 1", "class 2", "class 3", "class 4")
 
 
-def sample_table(backends: tuple[str, ...]) -> Table:
+def sample_table(backends: tuple[BackendName, ...]) -> Table:
     """Return the table of the single sample: p, L, p - t and its signs."""
     table = Table("One sample of class 3", ("backend", "", *_CLASSES, "L", "signs"), left=2)
     table.add("", "f", *map(_number, ONE_SAMPLE.logits[0]), "", "")
@@ -56,7 +57,7 @@ def sample_table(backends: tuple[str, ...]) -> Table:
     return table
 
 
-def batch_table(backends: tuple[str, ...]) -> Table:
+def batch_table(backends: tuple[BackendName, ...]) -> Table:
     """Return the table of the three samples, with the mean gradient."""
     table = Table(
         "Three samples, of classes 4, 3, 3", ("backend", "", *_CLASSES, "L, J", "signs"), left=2
@@ -72,7 +73,7 @@ def batch_table(backends: tuple[str, ...]) -> Table:
     return table
 
 
-def saturation(backends: tuple[str, ...]) -> tuple[Table, list[Check]]:
+def saturation(backends: tuple[BackendName, ...]) -> tuple[Table, list[Check]]:
     """Show a sample whose true class has a probability that rounds to 1, and check it.
 
     The exact values are L = log1p(3 exp(-g)) and p - t = -3 exp(-g) / (1 + 3 exp(-g)) at the
@@ -103,7 +104,7 @@ def saturation(backends: tuple[str, ...]) -> tuple[Table, list[Check]]:
     return table, checks
 
 
-def _add_samples(table: Table, example: Example, backend: str) -> None:
+def _add_samples(table: Table, example: Example, backend: BackendName) -> None:
     p = softmax(example.logits, backend=backend)
     many = len(example.classes) > 1
     losses, grad = cross_entropy_value_and_grad(

@@ -12,12 +12,13 @@ from .. import (
     log_softmax,
     softmax,
 )
+from ..typing import BackendName
 from .problems import Call, Problem
 
 __all__ = ["prepare", "usable_backends"]
 
 
-def usable_backends() -> tuple[tuple[str, ...], dict[str, str]]:
+def usable_backends() -> tuple[tuple[BackendName, ...], dict[BackendName, str]]:
     """Return the backends that work here, and why each of the others that are installed fails."""
     usable, broken = [], {}
     for name in available_backends():
@@ -30,7 +31,7 @@ def usable_backends() -> tuple[tuple[str, ...], dict[str, str]]:
     return tuple(usable), broken
 
 
-def prepare(problem: Problem, backend: str, num_threads: int) -> Call:
+def prepare(problem: Problem, backend: BackendName, num_threads: int) -> Call:
     """Return a call that solves the problem with a backend."""
     x, labels, axis, out = problem.logits, problem.labels, problem.axis, problem.output()
     both = (out, problem.output()) if problem.reuse else None
