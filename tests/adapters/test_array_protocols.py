@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pytest
 
 import fastsoftmax as fs
+from fastsoftmax import sharded
 from fastsoftmax._arguments.arrays import as_array
 
 from .. import oracle
@@ -415,3 +416,11 @@ new = {name.partition(".")[0] for name in set(sys.modules) - before}
 assert not new & {"torch", "jax", "ml_dtypes", "pyarrow", "cupy"}, new
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=100)
+
+
+def test_weights_of_shards_classes() -> None:
+    """How many classes there are is read off the weights, whatever they are an array of."""
+    labels, weight = np.array([0, 2]), np.array([1.0, 2.0, 3.0])
+    state = sharded.partial_state(np.zeros((2, 3)), labels, weight=Exporter(weight))
+    loss = sharded.cross_entropy(state, labels, weight=Exporter(weight))
+    assert loss == sharded.cross_entropy(state, labels, weight=weight)
