@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from .exact import Exact, ulp_error
+from fastsoftmax._accuracy.exact import Exact, ulp_error
 
 OURS = "worst error in ulp"
 BESIDE = "worst error in ulp, beside other libraries on the same logits"

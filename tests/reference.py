@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from . import cases, oracle, wide
-from .exact import Exact
+from fastsoftmax._accuracy import oracle, reference, wide
+from fastsoftmax._accuracy.exact import Exact
+
+from . import cases
 
 Array = npt.NDArray[Any]
 
@@ -25,22 +27,24 @@ def small_or_wide(x: Array) -> bool:
 
 
 def softmax(x: Array) -> Exact:
-    return wide.softmax(x) if small_or_wide(x) else oracle.softmax(x)
+    small_or_wide(x)
+    return reference.softmax(x)
 
 
 def log_softmax(x: Array) -> Exact:
-    return wide.log_softmax(x) if small_or_wide(x) else oracle.log_softmax(x)
+    small_or_wide(x)
+    return reference.log_softmax(x)
 
 
 def logsumexp(x: Array) -> tuple[Exact, Exact]:
     """And the scale of its error."""
-    if small_or_wide(x):
-        return wide.logsumexp(x)
-    return oracle.logsumexp(x), oracle.logsumexp_scale(x)
+    small_or_wide(x)
+    return reference.logsumexp(x)
 
 
 def cross_entropy(x: Array, targets: Array) -> wide.Gradients:
-    return wide.cross_entropy(x, targets) if small_or_wide(x) else _exact_gradients(x, targets)
+    small_or_wide(x)
+    return reference.cross_entropy(x, targets)
 
 
 def softmax_backward(grad_output: Array, output: Array) -> tuple[Exact, Exact]:
@@ -51,21 +55,6 @@ def softmax_backward(grad_output: Array, output: Array) -> tuple[Exact, Exact]:
 def log_softmax_backward(grad_output: Array, output: Array) -> tuple[Exact, Exact]:
     judge = wide if small_or_wide(output) else oracle
     return judge.log_softmax_backward(grad_output, output)
-
-
-def _exact_gradients(x: Array, targets: Array) -> wide.Gradients:
-    each = oracle.cross_entropy(x, targets, reduction="none")
-    mean = oracle.cross_entropy(x, targets)
-    _, hess = oracle.grad_hess(x, targets)
-    return wide.Gradients(
-        losses=each.loss,
-        grad=each.grad,
-        grad_scale=each.grad_scale,
-        loss=mean.loss,
-        mean_grad=mean.mean_grad,
-        mean_grad_scale=mean.mean_grad_scale,
-        hess=hess,
-    )
 
 
 def logits(dtype: str, name: str | int) -> Array:
@@ -100,4 +89,4 @@ def exact_cross_entropy(dtype: str, name: str | int, kind: str) -> wide.Gradient
     same = "labels" if kind == "one-hot" else kind
     if same != kind:
         return exact_cross_entropy(dtype, name, same)
-    return _exact_gradients(logits(dtype, name), targets(dtype, name, kind))
+    return reference.gradients_by_definition(logits(dtype, name), targets(dtype, name, kind))

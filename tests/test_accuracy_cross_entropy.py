@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pytest
 
 import fastsoftmax as fsm
+from fastsoftmax._accuracy import oracle, wide
 
-from . import cases, oracle, reference, wide
+from . import cases, reference
 from .recorder import judge
 from .variants import Variant
 

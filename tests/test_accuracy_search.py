@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pytest
 
 import fastsoftmax as fsm
+from fastsoftmax._accuracy import wide
+from fastsoftmax._accuracy.exact import ulp_error
 
-from . import cases, wide
-from .exact import ulp_error
+from . import cases
 from .recorder import judge
 from .variants import Variant
 

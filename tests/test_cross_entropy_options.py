@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pytest
 
 import fastsoftmax as fsm
+from fastsoftmax._accuracy import oracle
+from fastsoftmax._accuracy.exact import Exact
 
-from . import cases, oracle
-from .exact import Exact
+from . import cases
 from .recorder import judge
 from .variants import Variant
 

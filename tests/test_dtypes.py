@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pytest
 
 import fastsoftmax as fsm
+from fastsoftmax._accuracy import oracle
+from fastsoftmax._accuracy.exact import Exact, ulp_error
 
-from . import cases, oracle
-from .exact import Exact, ulp_error
+from . import cases
 from .variants import Variant
 
 Array = npt.NDArray[Any]

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pytest
 
 import fastsoftmax as fsm
+from fastsoftmax._accuracy import oracle
+from fastsoftmax._accuracy.exact import ulp_error
 
-from . import cases, oracle
-from .exact import ulp_error
+from . import cases
 from .layouts import array, layouts
 from .variants import Variant
 

@@ -9,8 +9,11 @@ import mpmath
 import numpy as np
 import pytest
 
-from . import cases, oracle, wide
-from .exact import Exact, from_mp, from_wide, ulp_error
+from fastsoftmax._accuracy import oracle, wide
+from fastsoftmax._accuracy.exact import Exact, from_wide, ulp_error
+from fastsoftmax._accuracy.oracle import from_mp
+
+from . import cases
 
 
 def exact_of(*values: float) -> Exact:

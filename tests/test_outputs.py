@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pytest
 
 import fastsoftmax as fsm
+from fastsoftmax._accuracy import oracle
 
-from . import cases, oracle
+from . import cases
 from .layouts import array, layouts
 from .variants import Variant
 

@@ -11,9 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import fastsoftmax as fsm
+from fastsoftmax._accuracy import oracle
+from fastsoftmax._accuracy.exact import from_wide, ulp_error
 
-from . import oracle
-from .exact import from_wide, ulp_error
 from .variants import Variant
 
 Array = npt.NDArray[Any]

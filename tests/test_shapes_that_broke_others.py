@@ -19,9 +19,10 @@ import pytest
 
 import fastsoftmax as fs
 from fastsoftmax import sharded
+from fastsoftmax._accuracy import oracle
+from fastsoftmax._accuracy.exact import ulp_error
 
-from . import cases, oracle
-from .exact import ulp_error
+from . import cases
 from .hostile import Broken
 from .variants import Variant
 

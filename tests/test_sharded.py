@@ -11,8 +11,9 @@ import pytest
 
 import fastsoftmax as fsm
 from fastsoftmax import sharded
+from fastsoftmax._accuracy import oracle
 
-from . import cases, oracle, reference
+from . import cases, reference
 from .recorder import judge
 from .variants import INSTALLED, Variant
 

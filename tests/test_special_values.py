@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pytest
 
 import fastsoftmax as fsm
+from fastsoftmax._accuracy import oracle
+from fastsoftmax._accuracy.exact import Exact, ulp_error
 
-from . import oracle
-from .exact import Exact, ulp_error
 from .variants import Variant
 
 nan, inf = np.nan, np.inf

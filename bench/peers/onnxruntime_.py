@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.cases import CLASSES_LAST, Layout
+from fastsoftmax._accuracy.peers import one_node_model
 from fastsoftmax._cli.problems import Call, Problem
 
 from .peer import Peer
@@ -12,18 +13,6 @@ from .peer import Peer
 __all__ = ["ONNXRUNTIME"]
 
 _NODES = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
-
-
-def _model(node: str, axis: int, dtype: np.dtype) -> bytes:
-    """Return the serialised model of one node."""
-    from onnx import TensorProto, helper
-
-    kind = TensorProto.FLOAT if dtype == np.float32 else TensorProto.DOUBLE
-    x = helper.make_tensor_value_info("x", kind, [None, None])
-    y = helper.make_tensor_value_info("y", kind, [None, None])
-    graph = helper.make_graph([helper.make_node(node, ["x"], ["y"], axis=axis)], node, [x], [y])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=9)
-    return bytes(model.SerializeToString())
 
 
 def _prepare(problem: Problem, threads: int) -> Call:
@@ -34,7 +23,7 @@ def _prepare(problem: Problem, threads: int) -> Call:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
-        _model(_NODES[problem.operation], problem.axis, x.dtype),
+        one_node_model(_NODES[problem.operation], problem.axis, x.dtype),
         options,
         providers=["CPUExecutionProvider"],
     )

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tests import cases, oracle
-from tests.exact import Exact, ulp_error
+from fastsoftmax._accuracy import oracle
+from fastsoftmax._accuracy.exact import Exact, ulp_error
+from tests import cases
 
 Array = np.ndarray[Any, Any]
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fastsoftmax as fs
-from tests import cases, oracle
+from fastsoftmax._accuracy import oracle
+from tests import cases
 
 from . import library
 from .dask_problems import (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from mpmath import mpf
 
-from .exact import Exact, from_mp, ulp_error
+from .exact import Exact
 
 __all__ = [
     "CrossEntropy",
     "cross_entropy",
+    "from_mp",
     "grad_hess",
     "log_softmax",
     "log_softmax_backward",
@@ -32,7 +33,6 @@ __all__ = [
     "logsumexp_scale",
     "softmax",
     "softmax_backward",
-    "ulp_error",
 ]
 
 Array = npt.NDArray[Any]
@@ -40,6 +40,9 @@ Row = list[Any]
 
 NAN, ZERO, INF = mpf("nan"), mpf(0), mpf("inf")
 
+
+_FAR = 10**6
+"""exp(-1e308) has an exponent beyond int64; this is far enough below any format."""
 
 _one_at_a_time = threading.RLock()
 """mpmath's precision is that of the process: other threads wait for their turn."""
@@ -93,6 +96,24 @@ def _as_exact(rows: list[Row], shape: tuple[int, ...]) -> Exact:
     array = np.empty(shape, dtype=object)
     array.reshape(-1)[:] = [v for row in rows for v in row]
     return from_mp(array)
+
+
+def from_mp(values: npt.NDArray[np.object_] | Iterable[Any]) -> Exact:
+    """Of an array or list of mpmath numbers or Python floats."""
+    array = np.asarray(values, dtype=object)
+    parts = np.array([_split(value) for value in array.ravel()], dtype=object).reshape(-1, 3)
+    hi, lo, exponent = (parts[:, j].reshape(array.shape) for j in range(3))
+    return Exact(hi.astype(np.float64), lo.astype(np.float64), exponent.astype(np.int64))
+
+
+def _split(value: Any) -> tuple[float, float, int]:
+    if not isinstance(value, mpmath.mpf):
+        value = mpmath.mpf(value)
+    if not mpmath.isfinite(value):
+        return float(value), 0.0, 0
+    mantissa, exponent = mpmath.frexp(value)
+    hi = float(mantissa)
+    return hi, float(mantissa - hi), max(-_FAR, min(_FAR, int(exponent)))
 
 
 def softmax(x: Array, where: npt.ArrayLike | None = None) -> Exact:

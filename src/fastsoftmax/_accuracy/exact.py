@@ -7,13 +7,13 @@ overflows nor underflows, so that the last subnormal of float64 can be judged to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import mpmath
 import numpy as np
 import numpy.typing as npt
+
+__all__ = ["Exact", "from_wide", "ulp_error"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -24,8 +24,6 @@ _FORMATS = {
     "float32": (24, -149, 128),
     "float64": (53, -1074, 1024),
 }
-
-_FAR = 10**6  # exp(-1e308) has an exponent beyond int64; this is far enough below any format
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,10 @@ class Exact:
         return Exact(self.hi.reshape(shape), self.lo.reshape(shape), self.exponent.reshape(shape))
 
     def moveaxis(self, source: int, destination: int) -> Exact:
-        parts = (self.hi, self.lo, self.exponent)
-        return Exact(*(np.moveaxis(part, source, destination) for part in parts))
+        def moved(part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return np.moveaxis(part, source, destination)
+
+        return Exact(moved(self.hi), moved(self.lo), moved(self.exponent))
 
     def to_float64(self) -> FloatArray:
         """The nearest float64, near enough for messages and coarse comparisons."""
@@ -64,24 +64,6 @@ def from_wide(values: npt.NDArray[Any]) -> Exact:
     with np.errstate(invalid="ignore"):
         lo = np.where(finite, mantissa - hi, 0).astype(np.float64)
     return Exact(hi, lo, np.where(finite, exponent, 0).astype(np.int64))
-
-
-def from_mp(values: npt.NDArray[np.object_] | Iterable[Any]) -> Exact:
-    """Of an array or list of mpmath numbers or Python floats."""
-    array = np.asarray(values, dtype=object)
-    parts = np.array([_split(value) for value in array.ravel()], dtype=object).reshape(-1, 3)
-    hi, lo, exponent = (parts[:, j].reshape(array.shape) for j in range(3))
-    return Exact(hi.astype(np.float64), lo.astype(np.float64), exponent.astype(np.int64))
-
-
-def _split(value: Any) -> tuple[float, float, int]:
-    if not isinstance(value, mpmath.mpf):
-        value = mpmath.mpf(value)
-    if not mpmath.isfinite(value):
-        return float(value), 0.0, 0
-    mantissa, exponent = mpmath.frexp(value)
-    hi = float(mantissa)
-    return hi, float(mantissa - hi), max(-_FAR, min(_FAR, int(exponent)))
 
 
 def ulp_error(

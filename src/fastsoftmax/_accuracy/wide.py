@@ -24,6 +24,10 @@ def available(dtype: npt.DTypeLike) -> bool:
     return np.dtype(dtype).itemsize <= 4 or _EXTENDED
 
 
+def _wider(x: Array) -> Any:
+    return np.float64 if x.dtype.itemsize <= 4 else np.longdouble
+
+
 class Parts(NamedTuple):
     """What every function is made of; (m, 1) or (m, K)."""
 
@@ -36,7 +40,7 @@ class Parts(NamedTuple):
 
 
 def parts(x: Array) -> Parts:
-    wide = np.float64 if x.dtype.itemsize <= 4 else np.longdouble
+    wide = _wider(x)
     x64 = x.astype(np.float64)
     at = x64.argmax(axis=-1)[:, None]
     largest = np.take_along_axis(x64, at, axis=-1)
@@ -90,7 +94,7 @@ class Gradients(NamedTuple):
 def cross_entropy(x: Array, targets: Array) -> Gradients:
     """Of labels or probabilities, without options."""
     part = parts(x)
-    wide = part.total.dtype
+    wide: Any = part.total.dtype
     if targets.shape == x.shape:
         y = targets.astype(wide)
     else:
@@ -121,7 +125,7 @@ def _columns(rows: Array) -> Array:
 
 
 def softmax_backward(grad_output: Array, output: Array) -> tuple[Exact, Exact]:
-    wide = np.float64 if output.dtype.itemsize <= 4 else np.longdouble
+    wide = _wider(output)
     g, p = grad_output.astype(wide), output.astype(wide)
     inner = (g * p).sum(axis=-1, keepdims=True)
     size = (np.abs(g) * p).sum(axis=-1, keepdims=True)
@@ -129,7 +133,7 @@ def softmax_backward(grad_output: Array, output: Array) -> tuple[Exact, Exact]:
 
 
 def log_softmax_backward(grad_output: Array, output: Array) -> tuple[Exact, Exact]:
-    wide = np.float64 if output.dtype.itemsize <= 4 else np.longdouble
+    wide = _wider(output)
     g, o = grad_output.astype(wide), output.astype(wide)
     total = g.sum(axis=-1, keepdims=True)
     size = np.abs(g).sum(axis=-1, keepdims=True)
