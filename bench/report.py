@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastsoftmax._cli.plot import bar_chart
 from fastsoftmax._cli.timing import Spread, duration
+from fastsoftmax._plotting.bars import ratio_chart
+from fastsoftmax._plotting.look import THEMES, PlotError
 
 OURS = ("c", "numba")
 
@@ -130,7 +131,9 @@ def render(lines: list[list[str]], markdown: bool) -> str:
     return "\n".join("  ".join(line) for line in [padded[0], rule, *padded[1:]])
 
 
-def draw(path: Path, tables: dict[str, list[Group]], ours: str, against: str, every: bool) -> None:
+def draw(
+    path: Path, tables: dict[str, list[Group]], ours: str, against: str, every: bool, theme: str
+) -> None:
     """Draw the ratios of all tables, one panel each."""
     panels: dict[str, dict[str, dict[str, Spread]]] = {}
     series: dict[str, None] = {against: None}
@@ -150,7 +153,8 @@ def draw(path: Path, tables: dict[str, list[Group]], ours: str, against: str, ev
             series |= dict.fromkeys(bars)
     if not panels:
         raise SystemExit(f"nothing to draw: no times of {ours} beside a peer's")
-    bar_chart(str(path), panels, list(series), f"times as fast: peer's median / median of {ours}")
+    label = f"times as fast: peer's median / median of {ours}"
+    ratio_chart(path, panels, list(series), label, theme)
 
 
 def parse() -> argparse.Namespace:
@@ -165,7 +169,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--ops", default="", help="only these operations, parted by commas")
     parser.add_argument("--dtypes", default="", help="only these dtypes, parted by commas")
     parser.add_argument("--format", default="markdown", choices=("markdown", "plain"))
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the ratios")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios")
+    parser.add_argument("--theme", choices=THEMES, default="light", help="of the plot")
     return parser.parse_args()
 
 
@@ -191,7 +196,18 @@ def main() -> int:
             print(f"\n{'### ' * markdown}{title}\n")
             print(render(lines, markdown))
     if arguments.plot is not None:
-        draw(arguments.plot, tables, arguments.ours, arguments.against, arguments.every)
+        try:
+            draw(
+                arguments.plot,
+                tables,
+                arguments.ours,
+                arguments.against,
+                arguments.every,
+                arguments.theme,
+            )
+        except PlotError as error:
+            print(error, file=sys.stderr)
+            return 2
     return 0
 
 

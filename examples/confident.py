@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastsoftmax as fs
+from fastsoftmax._plotting import lines
 
 Array = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -137,19 +138,13 @@ def train(gradients: dict[str, Gradient], epochs: int) -> Iterator[tuple[float, 
 
 def plot(shares: dict[str, list[float]], path: Path) -> None:
     """Save the shares over the epochs."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
-    styles = itertools.cycle(["-", "--", ":"])
-    for (name, values), style in zip(shares.items(), styles, strict=False):
-        axes.plot(range(1, len(values) + 1), np.multiply(values, 100), style, label=name, lw=2)
-    axes.set(xlabel="epoch", ylabel="samples with gradient 0 at the true class, %")
-    axes.set_title("The same logits in float32")
-    axes.legend()
-    figure.savefig(path, dpi=150)
+    curves = [
+        lines.Curve.exact(name, range(1, len(values) + 1), [100 * value for value in values])
+        for name, values in shares.items()
+    ]
+    what = "samples with gradient 0\nat the true class, %"
+    panel = lines.Panel("The same logits in float32", "epoch", what, curves)
+    lines.line_chart(path, [panel], spread=None)
 
 
 def main() -> None:

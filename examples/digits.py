@@ -12,6 +12,7 @@ gradient is plain NumPy.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import itertools
 import sys
 import time
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastsoftmax as fs
+from fastsoftmax._plotting import lines
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -252,32 +254,17 @@ def progress(total: int, title: str) -> Iterator[Callable[[], object]]:
 
 def plot(curves: dict[str, Curve], path: Path) -> bool:
     """Draw the losses of each model; return whether Matplotlib was there to do it."""
-    try:
-        import matplotlib
-    except ImportError:
+    if importlib.util.find_spec("matplotlib") is None:
         return False
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    from matplotlib.ticker import LogLocator, NullLocator
-
-    figure, axes = pyplot.subplots(
-        1, len(curves), figsize=(1 + 4 * len(curves), 4), squeeze=False, layout="constrained"
-    )
-    for axis, (title, curve) in zip(axes[0], curves.items(), strict=True):
+    panels = []
+    for name, curve in curves.items():
         epochs = range(1, len(curve.loss) + 1)
-        axis.plot(epochs, curve.loss, color="#0072b2", label="training")
-        axis.plot(epochs, curve.held_out_loss, color="#d55e00", linestyle="--", label="held out")
-        axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter(lambda loss, _: f"{loss:g}")
-        axis.yaxis.set_minor_locator(NullLocator())
-        axis.set_xlabel("epoch")
-        axis.set_title(title.replace(", ", ",\n", 1).replace(" in ", "\nin ", 1), fontsize=10)
-        axis.grid(alpha=0.3, which="both")
-        axis.legend(title=f"accuracy held out: {100 * curve.accuracy[-1]:.1f} %")
-    axes[0, 0].set_ylabel("mean loss J")
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+        losses = {"training": curve.loss, "held out": curve.held_out_loss}
+        drawn = [lines.Curve.exact(which, epochs, loss) for which, loss in losses.items()]
+        title = name.replace(", ", ",\n", 1).replace(" in ", "\nin ", 1)
+        title += f"\naccuracy held out: {100 * curve.accuracy[-1]:.1f} %"
+        panels.append(lines.Panel(title, "epoch", "mean loss J", drawn, yscale="log"))
+    lines.line_chart(path, panels, columns=3, spread=None)
     return True
 
 
