@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,48 +13,16 @@ import pytest
 import fastsoftmax as fs
 from fastsoftmax.__main__ import main
 from fastsoftmax._cli import benchmark, checks, numpy_baseline, problems
+from fastsoftmax._cli.commands import COMMANDS
 from fastsoftmax._cli.console import Output, Table
 
-TIMEOUT = 300
+from .command_line import assert_plain, run
+
 BACKENDS = fs.available_backends()
 FAST = [name for name in BACKENDS if name != "numpy"]
 QUICK = ("--shapes", "3x4", "--rounds", "3", "--backends", "numpy")
 
 needs_fast_backend = pytest.mark.skipif(not FAST, reason="neither c nor numba is available")
-needs_matplotlib = pytest.mark.skipif(
-    importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed"
-)
-needs_rich = pytest.mark.skipif(
-    importlib.util.find_spec("rich") is None, reason="rich is not installed"
-)
-
-
-def run(
-    *arguments: str, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own, its output in pipes."""
-    return subprocess.run(
-        [sys.executable, "-m", "fastsoftmax", *arguments],
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(environment or {})},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=TIMEOUT,
-        check=False,
-    )
-
-
-def assert_plain(text: str) -> None:
-    """Assert that there are no terminal codes and no box drawings in a text."""
-    assert not re.search(r"[\x1b\r━─│╸]", text)
-
-
-def hide(module: str, folder: Path) -> dict[str, str]:
-    """Return an environment in which a module cannot be imported."""
-    stand_in = folder / "hidden" / module
-    stand_in.mkdir(parents=True)
-    (stand_in / "__init__.py").write_text(f"raise ImportError('{module} is hidden')\n")
-    path = os.pathsep.join(filter(None, (str(stand_in.parent), os.environ.get("PYTHONPATH"))))
-    return {"PYTHONPATH": path}
 
 
 @pytest.fixture(scope="module")
@@ -166,21 +131,6 @@ def test_bench_json_alone_on_standard_output() -> None:
     assert done.stderr == ""
 
 
-@needs_matplotlib
-def test_bench_draws_a_plot(tmp_path: Path) -> None:
-    file = tmp_path / "ratios.png"
-    done = run("bench", *QUICK, "--plot", str(file))
-    assert done.returncode == 0, done.stderr
-    assert file.read_bytes().startswith(b"\x89PNG")
-
-
-def test_bench_without_matplotlib_names_the_extra(tmp_path: Path) -> None:
-    done = run("bench", *QUICK, "--plot", "x.png", environment=hide("matplotlib", tmp_path))
-    assert done.returncode == 2
-    assert 'pip install "fastsoftmax[cli]"' in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 @needs_fast_backend
 def test_bench_leaves_the_reference_backend_out() -> None:
     done = run("bench", "--shapes", "2x3", "--rounds", "3", "--ops", "softmax", "--threads", "1,2")
@@ -211,7 +161,18 @@ def test_bench_reports_a_wrong_answer(
         (["bench", "--rounds", "x"], "'x' is not a positive whole number"),
         (["check", "--backends", "cuda"], "unknown backend 'cuda'; choose from c, numba, numpy"),
         (["bench", "--shapes", ","], "argument --shapes: expected at least one value"),
-        (["bench", *QUICK, "--json", "no/such/folder/x.json"], "cannot write no/such/folder"),
+        (["bench", "--json", "no/such/folder/x.json"], "cannot write no/such/folder/x.json: there"),
+        (["info", "--json", "."], "cannot write .: it is a directory"),
+        (["bench", "--plot", "x.bmp"], "the file's name must end in .png, .svg or .pdf"),
+        (["bench", "--plot", "no/such/folder/x.png"], "there is no directory no/such/folder"),
+        (["bench", "--theme", "blue"], "invalid choice: 'blue'"),
+        (["accuracy", "--functions", "softmin"], "unknown function 'softmin'; choose from softmax"),
+        (["accuracy", "--rows", "odd"], "unknown kind 'odd'; choose from random, saturated, host"),
+        (["accuracy", "--peers", "theano"], "unknown library 'theano'; choose from numpy, scipy"),
+        (
+            ["accuracy", "--dtypes", "float16"],
+            "unknown dtype 'float16'; choose from float32",
+        ),
         (["wrong"], "invalid choice: 'wrong'"),
     ],
 )
@@ -226,17 +187,18 @@ def test_bad_requests_are_explained(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "arguments", [(), ("info",), ("check",), ("config",), ("bench",), ("warmup",)]
-)
+@pytest.mark.parametrize("arguments", [(), *((name,) for name in COMMANDS if name != "overview")])
 def test_help(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:
         main([*arguments, "--help"])
     assert exit_info.value.code == 0
     shown = capsys.readouterr().out
     assert "usage: fastsoftmax" in shown
+    assert "--json" in shown
+    assert "examples:\n  " in shown
+    assert shown.isascii()
     if arguments == ("bench",):
-        options = "--shapes --dtypes --ops --backends --threads --rounds --json --plot"
+        options = "--shapes --dtypes --ops --backends --threads --rounds --json --plot --theme"
         assert all(option in shown for option in options.split())
 
 
@@ -244,72 +206,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"fastsoftmax {fs.__version__}\n"
-
-
-def on_a_terminal(environment: dict[str, str], *arguments: str) -> str:
-    """Return what the command writes to a terminal of 80 columns."""
-    pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fastsoftmax", *arguments],
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **environment},
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    parts = []
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # how Linux says that the other end is closed
-            break
-        if not part:
-            break
-        parts.append(part)
-    os.close(ours)
-    assert process.wait(TIMEOUT) == 0
-    return b"".join(parts).decode("utf-8")
-
-
-@needs_rich
-def test_a_terminal_gets_rich_tables_and_a_bar() -> None:
-    shown = on_a_terminal({"PYTHONIOENCODING": "utf-8"}, "bench", *QUICK, "--ops", "softmax")
-    assert "\x1b[" in shown
-    assert "timing ━" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
-    assert "────" in shown
-    width = max(map(len, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).splitlines()))
-    assert width <= 80
-
-
-def test_a_terminal_without_rich_gets_plain_tables(tmp_path: Path) -> None:
-    environment = {"PYTHONIOENCODING": "utf-8", **hide("rich", tmp_path)}
-    shown = on_a_terminal(environment, "bench", *QUICK, "--ops", "softmax")
-    assert "timing 1/1 softmax" in shown
-    assert "shape  threads" in shown
-    assert "━" not in shown
-
-
-def test_an_ascii_stream_gets_ascii() -> None:
-    done = run("check", "--backends", "numpy", environment={"PYTHONIOENCODING": "ascii"})
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.isascii()
-    assert "(1/m) sum (p - t), one sample" in done.stdout
-
-
-def test_a_reader_may_leave() -> None:
-    """As in ``fastsoftmax check | head -1``."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "fastsoftmax", "check", "--backends", "numpy"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    errors = process.stderr.read()
-    process.stderr.close()
-    assert process.wait(TIMEOUT) == 1
-    assert b"Traceback" not in errors
 
 
 def test_table_aligns_its_columns(tmp_path: Path) -> None:

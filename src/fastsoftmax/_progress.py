@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ def progress(
         return f"{description} {count}/{total} {name}"
 
     stream: TextIO | None = sys.stderr  # None in a program without a console
-    is_terminal = stream is not None and stream.isatty()
+    is_terminal = stream is not None and _can_move(stream)
     if stream is None or show is False or not (is_terminal or show):
         yield _Steps(lambda count, name: None)
     elif not is_terminal:
@@ -90,9 +91,14 @@ def _one_line(stream: TextIO) -> Iterator[Callable[[str], None]]:
         write("")
 
 
+def _can_move(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal that knows more than to write on."""
+    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
 def rich_console(stream: TextIO) -> Console | None:
     """Return rich's console on a stream, if that is a terminal and rich is installed."""
-    if not stream.isatty():
+    if not _can_move(stream):
         return None
     try:
         from rich.console import Console

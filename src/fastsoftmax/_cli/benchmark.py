@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._plotting.bars import ratio_chart
 from ..typing import BackendName
 from . import numpy_baseline
 from .console import Table
@@ -14,7 +15,7 @@ from .implementations import prepare
 from .problems import Array, WrongAnswerError, expected, make_problem, verify
 from .timing import Spread, duration, measure, ratio
 
-__all__ = ["BASELINE", "Measurement", "Plan", "measurements", "tables", "to_json"]
+__all__ = ["BASELINE", "Measurement", "Plan", "draw", "measurements", "tables", "to_json"]
 
 #: The name of NumPy's own times, apart from the backend "numpy".
 BASELINE = "NumPy"
@@ -127,3 +128,22 @@ def to_json(plan: Plan, results: Sequence[Measurement], config: Any) -> dict[str
                 record["times_as_fast_as_numpy_quartiles"] = [gain.low, gain.high]
             records.append(record)
     return {"config": config, "rounds": plan.rounds, "results": records}
+
+
+def draw(path: str, plan: Plan, results: Sequence[Measurement], theme: str) -> None:
+    """Draw the ratios, a panel for each operation and dtype."""
+    panels: dict[str, dict[str, dict[str, Spread]]] = {}
+    for result in results:
+        panel = panels.setdefault(f"{result.operation}, {result.dtype}", {})
+        panel[f"{result.shape[0]} × {result.shape[1]}"] = {
+            _series(plan, *key): result.ratio(*key) for key in plan.names
+        }
+    series = [_series(plan, *key) for key in plan.names]
+    ratio_chart(path, panels, series, f"times as fast as {BASELINE}", theme)
+
+
+def _series(plan: Plan, backend: str, threads: int) -> str:
+    """Return what a series is called: by its backend alone where that is enough."""
+    if len(plan.threads) == 1 and threads == 1:
+        return backend
+    return f"{backend}, {threads} thread" + "s" * (threads > 1)

@@ -3,67 +3,67 @@
 from __future__ import annotations
 
 import argparse
-import json
+import io
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from .. import __version__, get_include, get_library_dir, get_num_threads, show_config
+from .._accuracy.survey import Worst, curves, worst_errors
+from .._plotting.look import check_target
 from .._progress import progress
 from .._warmup import Compiled, compile_all
 from ..typing import BackendName
-from .benchmark import BASELINE, Measurement, Plan, measurements, tables, to_json
+from . import documents, example, largest_errors
+from .benchmark import BASELINE, Measurement, Plan, draw, measurements, tables, to_json
 from .checks import Check, check_table, compare_backends, finite_differences, gradient_signs
 from .console import FAIL, PASS, Output, Table
-from .example import BATCH, ONE_SAMPLE, batch_table, sample_table, saturation
+from .errors import RequestError
 from .implementations import usable_backends
 
-__all__ = ["COMMANDS", "RequestError"]
+__all__ = ["COMMANDS"]
 
 _OVERVIEW_SHAPES = ((1, 4), (256, 1000), (100_000, 10), (2048, 4096))
 _OVERVIEW_OPERATIONS = ("softmax", "value_and_grad", "value_and_mean_grad")
 
 
-class RequestError(Exception):
-    """What was asked for cannot be had here; the message says why and what would help."""
-
-
 def overview(arguments: argparse.Namespace) -> int:
     """Show the configuration, the example with its checks, and a few timings."""
-    output = Output()
+    output = _output(arguments)
     backends = _backends(None)
     _show_configuration(output)
     checks = _show_example(output, backends)
     _verdict(output, checks)
-
-    output.heading("Speed")
     compiled = tuple(name for name in backends if name != "numpy")
-    if not compiled:
+    threads = tuple(dict.fromkeys((1, get_num_threads())))
+    plan = Plan(_OVERVIEW_OPERATIONS, _OVERVIEW_SHAPES, ("float32",), compiled, threads, 15, 1.0)
+    output.heading("Speed")
+    if compiled:
+        results = _measure(plan)
+        _show_measurements(output, plan, results)
+    else:
+        results = []
         output.line(
             "Neither of the fast backends is available, so there is nothing to time. "
             'Run: pip install "fastsoftmax[numba]"'
         )
-        return _exit_code(checks)
-    threads = tuple(dict.fromkeys((1, get_num_threads())))
-    plan = Plan(_OVERVIEW_OPERATIONS, _OVERVIEW_SHAPES, ("float32",), compiled, threads, 15, 1.0)
-    _show_measurements(output, plan, _measure(plan))
+    timings = to_json(plan, results, None)
+    del timings["config"]
+    _write_json(arguments, {**_checked(backends, checks), "speed": timings})
     return _exit_code(checks)
 
 
 def info(arguments: argparse.Namespace) -> int:
     """Show the configuration."""
-    if arguments.json:
-        print(json.dumps(show_config(mode="dicts"), indent=2, default=str))
-    else:
-        _show_configuration(Output())
+    _show_configuration(_output(arguments))
+    _write_json(arguments, show_config(mode="dicts"))
     return 0
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Work the example, check it, and compare the backends on random input."""
-    output = Output()
+    output = _output(arguments)
     backends = _backends(arguments.backends)
     checks = _show_example(output, backends)
     output.heading("Backends against each other")
@@ -78,11 +78,14 @@ def check(arguments: argparse.Namespace) -> int:
     else:
         output.line('There is only the backend "numpy" to check: nothing to compare it with.')
     _verdict(output, checks)
+    _write_json(arguments, {**_checked(backends, checks), "seed": arguments.seed})
     return _exit_code(checks)
 
 
 def bench(arguments: argparse.Namespace) -> int:
     """Time the backends against NumPy; to tables, JSON and a plot."""
+    output = _output(arguments)
+    _check_plot(arguments)
     backends = _backends(arguments.backends)
     if arguments.backends is None:
         backends = tuple(name for name in backends if name != "numpy")
@@ -91,8 +94,6 @@ def bench(arguments: argparse.Namespace) -> int:
                 "neither of the fast backends is available, so there is nothing to time; "
                 'run: pip install "fastsoftmax[numba]"'
             )
-    if arguments.plot is not None:
-        _require_matplotlib()
     plan = Plan(
         arguments.ops,
         arguments.shapes,
@@ -102,38 +103,63 @@ def bench(arguments: argparse.Namespace) -> int:
         arguments.rounds,
     )
     results = _measure(plan)
-    if arguments.json is not None:
-        _write_json(arguments.json, to_json(plan, results, show_config(mode="dicts")))
-    if arguments.json != "-":
-        _show_measurements(Output(), plan, results)
+    _show_measurements(output, plan, results)
+    _write_json(arguments, to_json(plan, results, show_config(mode="dicts")))
     if arguments.plot is not None:
-        _draw(arguments.plot, plan, results)
+        draw(arguments.plot, plan, results, arguments.theme)
     return 0
+
+
+def accuracy(arguments: argparse.Namespace) -> int:
+    """Find the largest errors, ours and others'; the exit code is 1 if one of ours is too large."""
+    output = _output(arguments)
+    _check_plot(arguments)
+    plan = largest_errors.Plan(arguments.functions, arguments.dtypes, arguments.rows)
+    plan.check()
+    backends = _backends(arguments.backends)
+    with progress(1 + len(plan.dtypes) * (1 + len(plan.kinds)), "judging") as begin:
+        begin("importing the other libraries")
+        compared, notes = largest_errors.implementations(backends, arguments.peers)
+        worst = worst_errors(plan.functions, plan.dtypes, plan.kinds, compared, begin)
+        saturated = []
+        for dtype in plan.dtypes:
+            begin(f"{dtype}, over g")
+            saturated += curves(plan.functions, (dtype,), compared)
+    _show_errors(output, plan, worst, notes)
+    _write_json(arguments, largest_errors.to_json(worst, saturated, show_config(mode="dicts")))
+    if arguments.plot is not None:
+        largest_errors.draw(arguments.plot, saturated, arguments.theme)
+    return 0 if all(w.passed for w in worst) else 1
 
 
 def config(arguments: argparse.Namespace) -> int:
     """Show a C compiler's options; without any asked for, all."""
     both = not (arguments.cflags or arguments.libs)
-    options = [f"-I{get_include()}"] if arguments.cflags or both else []
+    cflags = [f"-I{get_include()}"] if arguments.cflags or both else []
+    libs: list[str] = []
     if arguments.libs or both:
         try:
             directory = get_library_dir()
         except ImportError as error:
             raise RequestError(str(error)) from error
-        options += [f"-L{directory}", f"-Wl,-rpath,{directory}", "-lfastsoftmax"]
-    print(shlex.join(options))
+        libs = [f"-L{directory}", f"-Wl,-rpath,{directory}", "-lfastsoftmax"]
+    _output(arguments).line(shlex.join(cflags + libs))
+    asked = {"cflags": cflags} if arguments.cflags or both else {}
+    _write_json(arguments, {**asked, **({"libs": libs} if libs else {})})
     return 0
 
 
 def warmup(arguments: argparse.Namespace) -> int:
     """Compile all kernels of the Numba backend; the exit code is 1 if they cannot be kept."""
+    output = _output(arguments)
     try:
         parts = compile_all("numba", False if arguments.quiet else None)
     except ImportError as error:
         raise RequestError(str(error)) from error
     lost = [part.name for part in parts if part.directory is None]
     if not arguments.quiet:
-        _show_compiled(Output(), parts)
+        _show_compiled(output, parts)
+    _write_json(arguments, {"kernels": [part._asdict() for part in parts], "kept": not lost})
     if lost:
         print(
             f"fastsoftmax: {len(lost)} of {len(parts)} kernels could not be kept on disk; "
@@ -149,8 +175,25 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": check,
     "config": config,
     "bench": bench,
+    "accuracy": accuracy,
     "warmup": warmup,
 }
+
+
+def _output(arguments: argparse.Namespace) -> Output:
+    """Return where tables go: nowhere if standard output is for JSON."""
+    documents.check_target(arguments.json)
+    return Output(io.StringIO() if arguments.json == documents.STANDARD_OUTPUT else None)
+
+
+def _write_json(arguments: argparse.Namespace, document: Mapping[str, Any]) -> None:
+    if arguments.json is not None:
+        documents.write(arguments.json, document)
+
+
+def _check_plot(arguments: argparse.Namespace) -> None:
+    if arguments.plot is not None:
+        check_target(arguments.plot)
 
 
 def _backends(wanted: list[BackendName] | None) -> tuple[BackendName, ...]:
@@ -192,13 +235,13 @@ def _show_example(output: Output, backends: tuple[BackendName, ...]) -> list[Che
     output.heading("A worked example: four classes")
     output.line("f: outputs of the network, p = softmax(f), t: targets, L = −Σ t log p;")
     output.line("classes are counted from 1 here, from 0 in the functions.")
-    output.table(sample_table(backends))
-    output.table(batch_table(backends))
-    saturated, checks = saturation(backends)
+    output.table(example.sample_table(backends))
+    output.table(example.batch_table(backends))
+    saturated, checks = example.saturation(backends)
     for backend in backends:
-        for what, example in (("one sample", ONE_SAMPLE), ("three samples", BATCH)):
-            checks += finite_differences(what, example.logits, example.labels, backend)
-            checks.append(gradient_signs(what, example.logits, example.labels, backend))
+        for what, worked in example.EXAMPLES.items():
+            checks += finite_differences(what, worked.logits, worked.labels, backend)
+            checks.append(gradient_signs(what, worked.logits, worked.labels, backend))
     output.table(saturated)
     checks.sort(key=lambda c: backends.index(c.backend))
     output.table(
@@ -262,39 +305,36 @@ def _show_measurements(output: Output, plan: Plan, results: list[Measurement]) -
         output.table(table)
 
 
-def _write_json(target: str, document: dict[str, Any]) -> None:
-    text = json.dumps(document, indent=2, default=str)
-    if target == "-":
-        print(text)
-        return
-    try:
-        Path(target).write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RequestError(f"cannot write {target}: {error.strerror}") from error
+def _show_errors(
+    output: Output, plan: largest_errors.Plan, worst: list[Worst], notes: list[str]
+) -> None:
+    output.heading("Largest errors, in units in the last place of the exact value")
+    output.line("c is there once for each instruction set. Losses and gradients are per sample;")
+    output.line("the mean gradient is measured by the mean of |p − t|. In float32 an error of")
+    output.line("1.7e+07 is a 0 in place of a small number.")
+    for table in largest_errors.tables(plan, worst):
+        output.table(table)
+    output.line()
+    for note in notes:
+        output.line(f"Left out: {note}")
+    promised = [w for w in worst if w.bound is not None]
+    failed = [w for w in promised if not w.passed]
+    for w in failed:
+        output.line(
+            f"{w.implementation.name}, {w.function}, {w.dtype}, {w.kind} rows ({w.case}): "
+            f"{w.ulp:.3g} ulp, {w.bound:g} allowed: {FAIL}"
+        )
+    if failed:
+        output.line(f"{len(failed)} of {len(promised)} bounds: {FAIL}")
+    elif promised:
+        output.line(f"all {len(promised)} bounds: {PASS}")
 
 
-def _require_matplotlib() -> None:
-    from .plot import require_matplotlib
-
-    try:
-        require_matplotlib()
-    except ImportError as error:
-        raise RequestError(str(error)) from error
-
-
-def _draw(path: str, plan: Plan, results: list[Measurement]) -> None:
-    from .plot import bar_chart
-
-    def name(backend: str, threads: int) -> str:
-        return f"{backend}, {threads} thread" + "s" * (threads > 1)
-
-    panels: dict[str, dict[str, Any]] = {}
-    for result in results:
-        panel = panels.setdefault(f"{result.operation}, {result.dtype}", {})
-        panel[f"{result.shape[0]} × {result.shape[1]}"] = {
-            name(*key): result.ratio(*key) for key in plan.names
-        }
-    try:
-        bar_chart(path, panels, [name(*key) for key in plan.names], f"times as fast as {BASELINE}")
-    except (OSError, ValueError) as error:
-        raise RequestError(f"cannot draw {path}: {error}") from error
+def _checked(backends: tuple[str, ...], checks: list[Check]) -> dict[str, Any]:
+    """Return configuration, example and checks for JSON."""
+    return {
+        "config": show_config(mode="dicts"),
+        "example": example.to_json(backends),
+        "checks": [{**vars(c), "passed": c.passed} for c in checks],
+        "passed": all(c.passed for c in checks),
+    }

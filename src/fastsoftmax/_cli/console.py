@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -48,6 +49,12 @@ class Table:
         """Append one row."""
         self.rows.append(cells)
 
+    def map(self, change: Callable[[str], str]) -> Table:
+        """Return the table with every text changed."""
+        rows: list[Sequence[str]] = [tuple(map(change, row)) for row in self.rows]
+        columns = tuple(map(change, self.columns))
+        return Table(change(self.title), columns, rows, self.left, change(self.note))
+
 
 class Output:
     """Write headings, lines and tables to one stream.
@@ -56,7 +63,8 @@ class Output:
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = sys.stdout if stream is None else stream
+        # There is no standard output in a process whose parent has closed it.
+        self._stream = stream or sys.stdout or io.StringIO()
         self._rich = rich_console(self._stream)
 
     def heading(self, text: str) -> None:
@@ -65,14 +73,15 @@ class Output:
             self._write(f"\n{text}\n{'=' * len(text)}")
         else:
             self._rich.print()
-            self._rich.rule(f"[bold]{text}", align="left")
+            self._rich.rule(f"[bold]{self._encodable(text)}", align="left")
 
     def line(self, text: str = "") -> None:
         """Write one line of prose."""
         if self._rich is None:
             self._write(text)
         else:
-            self._rich.print(text, markup=False, highlight=False, style=_STYLES.get(_verdict(text)))
+            style = _STYLES.get(_verdict(text))
+            self._rich.print(self._encodable(text), markup=False, highlight=False, style=style)
 
     def table(self, table: Table) -> None:
         """Write a table with its title above and its note below."""
@@ -80,17 +89,21 @@ class Output:
             self._write("\n" + _plain_table(table))
         else:
             self._rich.print()
-            self._rich.print(_rich_table(table))
+            self._rich.print(_rich_table(table.map(self._encodable)))
         if table.note:
             self.line(table.note)
 
     def _write(self, text: str) -> None:
+        self._stream.write(self._encodable(text) + "\n")
+
+    def _encodable(self, text: str) -> str:
+        """Return the text with what the stream's encoding lacks replaced."""
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         try:
             text.encode(encoding)
         except UnicodeEncodeError:
-            text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
-        self._stream.write(text + "\n")
+            return text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+        return text
 
 
 def _verdict(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +15,13 @@ from .console import Table
 from .problems import Array
 
 __all__ = [
-    "BATCH",
-    "ONE_SAMPLE",
+    "EXAMPLES",
     "SATURATED",
     "Example",
     "batch_table",
     "sample_table",
     "saturation",
+    "to_json",
 ]
 
 
@@ -41,6 +42,8 @@ ONE_SAMPLE = Example(np.array([[1.0, 2.0, 3.0, 0.5]]), (3,))
 BATCH = Example(
     np.array([[0.2, -0.4, 1.1, 2.0], [1.0, 2.0, 3.0, 0.5], [1.5, 0.3, -0.2, 0.8]]), (4, 3, 3)
 )
+#: By what they are called.
+EXAMPLES = {"one sample": ONE_SAMPLE, "three samples": BATCH}
 # Beyond a margin of 17, 1 + exp(-margin) rounds to 1 in float32.
 SATURATED = Example(np.array([[20, 0, 0, 0]], np.float32), (1,))
 
@@ -102,6 +105,31 @@ def saturation(backends: tuple[BackendName, ...]) -> tuple[Table, list[Check]]:
         error = max(abs(float(got) - loss) / loss, abs(float(grad[0, 0]) - entry) / -entry)
         checks.append(Check("relative error, saturated sample", backend, error, 1e-6))
     return table, checks
+
+
+def to_json(backends: tuple[BackendName, ...]) -> dict[str, Any]:
+    """Return the examples and what each backend makes of them, as what `documents.write` takes."""
+    return {
+        name: {
+            "logits": worked.logits,
+            "labels": worked.labels,
+            "backends": {backend: _worked(worked, backend) for backend in backends},
+        }
+        for name, worked in (*EXAMPLES.items(), ("saturated sample", SATURATED))
+    }
+
+
+def _worked(worked: Example, backend: BackendName) -> dict[str, Any]:
+    f, labels = worked.logits, worked.labels
+    losses, grad = cross_entropy_value_and_grad(f, labels, reduction="none", backend=backend)
+    mean_loss, mean_grad = cross_entropy_value_and_mean_grad(f, labels, backend=backend)
+    return {
+        "probabilities": softmax(f, backend=backend),
+        "losses": losses,
+        "gradient": grad,
+        "mean_loss": mean_loss,
+        "mean_gradient": mean_grad,
+    }
 
 
 def _add_samples(table: Table, example: Example, backend: BackendName) -> None:
