@@ -16,6 +16,8 @@ __all__ = ["Curve", "Guide", "Panel", "line_chart"]
 _WIDTH, _HEIGHT = 4.3, 3.1
 _WIDE, _HIGH = 7.0, 3.4
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -110,7 +112,7 @@ def line_chart(
     rows = math.ceil(len(panels) / columns)
     names = list(dict.fromkeys(curve.name for panel in panels for curve in panel.curves))
     guides = list(dict.fromkeys(guide.text for panel in panels for guide in panel.guides))
-    per_line = 4
+    per_line = 5 if columns > 1 else 4
     legend = 0.25 * math.ceil((len(names) + len(guides)) / per_line)
     width, height = (_WIDTH, _HEIGHT) if columns > 1 else (_WIDE, _HIGH)
     with figure_of(0.4 + width * columns, legend + height * rows, theme) as figure:
@@ -168,24 +170,24 @@ def _curve(
     low = drawn([v.low for v in curve.values])
     below = [m - v for m, v in zip(middle, low, strict=True)]
     above = [v - m for m, v in zip(middle, high, strict=True)]
-    axis.errorbar(curve.x, middle, yerr=[below, above], elinewidth=1, capsize=2, **style.line)
+    axis.errorbar(curve.x, middle, yerr=[below, above], elinewidth=1.2, **style.line)
 
 
 def _ticks(axis: Any, panel: Panel) -> None:
     """Set numbers that people read: 0.5, 100, 10⁶; and no more of them than have room."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, NullLocator
 
     if panel.yscale == "log":
         low, high = axis.get_ylim()
         decades = math.log10(high / low)
-        subs = (1, 2, 5) if decades < 2 else (1,)
-        axis.yaxis.set_major_locator(LogLocator(subs=subs, numticks=9))
+        subs = (1, 2, 5) if decades < 2.5 else (1,)
+        axis.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
         axis.yaxis.set_major_formatter(_number)
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.yaxis.set_minor_locator(NullLocator())
     if panel.xscale == "log":
         axis.xaxis.set_major_locator(LogLocator(numticks=9))
         axis.xaxis.set_major_formatter(_number)
-        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.xaxis.set_minor_locator(NullLocator())
 
 
 def _number(value: float, _: object = None) -> str:
@@ -193,6 +195,6 @@ def _number(value: float, _: object = None) -> str:
     if value and not 1e-3 <= value < 1e4:
         exponent = math.floor(math.log10(value) + 1e-9)
         mantissa = value / 10**exponent
-        power = f"10^{{{exponent}}}"
-        return f"${power}$" if f"{mantissa:g}" == "1" else f"${mantissa:g}·{power}$"
+        power = "10" + str(exponent).translate(_RAISED)
+        return power if f"{mantissa:g}" == "1" else f"{mantissa:g}·{power}"
     return f"{value:g}"
