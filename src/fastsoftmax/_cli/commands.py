@@ -330,7 +330,7 @@ def _show_errors(
         output.line(f"all {len(promised)} bounds: {PASS}")
 
 
-def _checked(backends: tuple[str, ...], checks: list[Check]) -> dict[str, Any]:
+def _checked(backends: tuple[BackendName, ...], checks: list[Check]) -> dict[str, Any]:
     """Return configuration, example and checks for JSON."""
     return {
         "config": show_config(mode="dicts"),
