@@ -1,4 +1,4 @@
-"""The C functions of fastsoftmax.h for Cython, without linking: see docs/c.md.
+"""The C functions of fastsoftmax.h for Cython, without linking: see docs/trainers/c.md.
 
 The C compiler needs the header, whose directory is ``fastsoftmax.get_include()``.
 """

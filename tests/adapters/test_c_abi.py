@@ -40,7 +40,7 @@ def compiler(name: str) -> str:
 
 
 def build(name: str, source: Path, target: Path, *flags: str) -> None:
-    """Compile as docs/c.md says."""
+    """Compile as docs/trainers/c.md says."""
     config = [sys.executable, "-m", "fastsoftmax", "config", "--cflags", "--libs"]
     options = shlex.split(subprocess.check_output(config, text=True))
     subprocess.run([compiler(name), *flags, source, "-o", target, *options], check=True)

@@ -1,7 +1,7 @@
 /* fastsoftmax: softmax, cross-entropy and their gradients on the CPU, as C functions.
 
    For programs in C and C++, and whatever can call C: no Python, no GIL, and no memory that the caller would have to
-   free. Everything is declared in this one file; docs/c.md has programs and build commands.
+   free. Everything is declared in this one file; docs/trainers/c.md has programs and build commands.
 
    Arrays. Every array is seen as samples by classes, and the samples as (outer, inner): a pointer to the first
    element and three strides in bytes, which may be of any sign, or 0 in an input. A matrix in C order of m rows by K
