@@ -1,35 +1,107 @@
-"""The sessions in docs/ give what they show, as long as the libraries they use are installed."""
+"""The pages in docs/: their sessions give what they show, their links lead somewhere, and the
+reference has every public name."""
 
 from __future__ import annotations
 
+import ast
 import doctest
-import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-DOCS = Path(__file__).parent.parent / "docs"
+import fastsoftmax as fs
+
+from .adapters import library
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "src" / "fastsoftmax"
 #: What a page needs, by its name; it is skipped elsewhere.
 NEEDED = {"sklearn": ("sklearn",), "boosting": ("xgboost", "lightgbm"), "scale": ("dask",)}
-PAGES = [page for page in sorted(DOCS.glob("*.md")) if re.search(r"^>>> ", page.read_text(), re.M)]
+MARKDOWN = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "bench" / "README.md"]
+PAGES = [page for page in MARKDOWN if re.search(r"^>>> ", page.read_text("utf-8"), re.MULTILINE)]
+#: Modules with public names, by the page of the reference that has them.
+MODULES = {
+    "fastsoftmax": "__init__.py",
+    "sharded": "sharded.py",
+    "torch": "torch.py",
+    "jax": "jax.py",
+    "sklearn": "sklearn/__init__.py",
+    "xgboost": "xgboost.py",
+    "lightgbm": "lightgbm.py",
+    "dask": "dask.py",
+    "numba": "numba.py",
+    "c_api": "c_api.py",
+}
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(autouse=True)
+def defaults() -> Iterator[None]:
+    """Sessions may set a backend or a number of threads."""
+    yield
+    fs.set_backend(None)
+    fs.set_num_threads(None)
 
 
 def test_there_are_pages() -> None:
-    assert {"numpy.md", "sklearn.md", "boosting.md"} <= {page.name for page in PAGES}
+    pages = {name_of(page) for page in PAGES}
+    assert {"docs/index.md", "docs/theory/derivation.md", "docs/trainers/numpy.md"} <= pages
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_sessions(page: Path) -> None:
-    for library in NEEDED.get(page.stem, ()):
-        if importlib.util.find_spec(library) is None:
-            pytest.skip(f"the page is about {library}, which is not installed")
+    for needed in NEEDED.get(page.stem, ()):
+        library(needed)
     text = page.read_text("utf-8")
     # A fence ends what is expected; an empty line stands for it.
     text = re.sub(r"^```.*$", "", text, flags=re.M)
-    session = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
+    names = {"np": np, "fs": fs} if page.name == "README.md" else {}  # its tour has imported them
+    session = doctest.DocTestParser().get_doctest(text, names, page.name, str(page), 0)
     assert session.examples
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     runner.run(session, out=report.append)
     assert runner.summarize(verbose=False).failed == 0, "".join(report)
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=name_of)
+def test_links_lead_to_files(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)
+    links = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", text))
+    inside = [link.partition("#")[0] for link in links if "://" not in link]
+    missing = [link for link in inside if not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_the_reference_has_every_module_with_public_names() -> None:
+    assert {page.stem for page in DOCS.glob("reference/*.rst")} == set(MODULES)
+    public = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in [*PACKAGE.glob("[!_]*.py"), *PACKAGE.glob("[!_]*/__init__.py")]
+    }
+    assert public | {"__init__.py"} == set(MODULES.values())
+
+
+@pytest.mark.parametrize("page", MODULES)
+def test_the_reference_has_every_public_name(page: str) -> None:
+    text = (DOCS / "reference" / f"{page}.rst").read_text("utf-8")
+    documented = re.findall(r"^\.\. (?:auto)?(?:function|class|data):: (\w+)", text, re.M)
+    assert sorted(documented) == sorted(public_names(PACKAGE / MODULES[page]))
+    listed = re.findall(r"^   (\w+)$", text, re.M)
+    by_hand = {"__version__", "C_API", "__pyx_capi__"}  # no docstring says what they are
+    assert sorted(listed) == sorted(set(documented) - by_hand)
+
+
+def public_names(path: Path) -> list[str]:
+    """Return __all__ of a module without importing it, which may need a library."""
+    for statement in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
+            return list(ast.literal_eval(statement.value))
+    raise AssertionError(f"{path} has no __all__")
