@@ -18,12 +18,16 @@ __all__ = ["mark_unsafe"]
 _PROCESSES = "starts processes, which share nothing with other threads' ones but the machine"
 _MEMORY = "measures the memory of the process"
 _PRECISION = "sets mpmath's precision, which is the process's; the oracle takes turns"
+_TRACING = "has PyTorch trace a function, for which it patches its own modules"
 _BLAS = "compares BLAS's number of threads, a setting of the process, before and after"
 
 REASONS = {
     "run_python": _PROCESSES,
     "subprocess": _PROCESSES,
     "multiprocessing": _PROCESSES,
+    "LocalCluster": _PROCESSES,
+    "opcheck": _TRACING,
+    "compile": _TRACING,
     "fork": "forks, which is to be done by a thread whose test does not expect others",
     "set_backend": "sets the backend of the process",
     "set_num_threads": "sets the number of threads of the process",
