@@ -191,3 +191,52 @@ def test_backward_of_gradients_of_all_sizes(backend: Variant, dtype: str, size: 
     actual = fsm.log_softmax_backward(g, log_p, backend=backend.name)
     name, case = "log_softmax_backward", f"gradients of sizes about {size}"
     judge(actual, exact, BOUND, function=name, backend=backend.id, case=case, scale=scale)
+
+
+# Such that no entry of the effective targets is subnormal, which would have lost digits by itself.
+SMALL_TARGETS = {"float32": (1e-30, 1e-33), "float64": (1e-250, 1e-290, 1e-300, 1e-303)}
+
+
+@functools.cache
+def exact_of_small_targets(
+    dtype: str, size: float, shape: tuple[int, int], reduction: str
+) -> oracle.CrossEntropy:
+    x, labels = logits_and_labels(dtype, shape)
+    weight = np.full(shape[1], size, dtype).astype(float)
+    return oracle.cross_entropy(x, labels, weight=weight, label_smoothing=0.25, reduction=reduction)
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@every_shape
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(dtype, size) for dtype in SMALL_TARGETS for size in SMALL_TARGETS[dtype]]
+)
+def test_losses_of_small_targets(
+    backend: Variant, dtype: str, size: float, shape: tuple[int, int], reduction: str
+) -> None:
+    """Class weights, with smoothing: every product of a target and a distance is small."""
+    x, labels = logits_and_labels(dtype, shape)
+    exact = exact_of_small_targets(dtype, size, shape, reduction)
+    value, grad = fsm.cross_entropy_value_and_grad(
+        x,
+        labels,
+        weight=np.full(shape[1], size, dtype).astype(float),
+        label_smoothing=0.25,
+        reduction=reduction,
+        backend=backend.name,
+    )
+    where, case = backend.id, f"all weights {size}, smoothed, {shape}, {reduction}"
+    judge(value, exact.loss, BOUND, function="cross_entropy", backend=where, case=case)
+    name, scale = "cross_entropy_grad, soft targets", exact.grad_scale
+    judge(grad, exact.grad, BOUND, function=name, backend=where, case=case, scale=scale)
+
+
+def test_small_targets_beside_usual_ones(backend: Variant) -> None:
+    """Rows of one block, some with targets that are small and some without, and far from even."""
+    x, _ = logits_and_labels("float64", (33, 3))
+    x = x * np.resize([1, 1e100, 1e307, 1], (33, 1))
+    targets = np.full((33, 3), 0.25) * np.resize([1e-305, 1, 1e-300, 1e-250, 3], (33, 1))
+    exact = oracle.cross_entropy(x, targets, reduction="none")
+    losses = fsm.cross_entropy(x, targets, reduction="none", backend=backend.name)
+    name, case = "cross_entropy, soft targets", "small targets beside usual ones"
+    judge(losses, exact.loss, BOUND, function=name, backend=backend.id, case=case)

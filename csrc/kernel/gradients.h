@@ -16,7 +16,7 @@ struct row_results {
 
 struct dense_sums {
     struct row_sums total; /* Y */
-    struct row_sums below; /* sum y (M - f), times DISTANCE_UNIT */
+    struct row_sums below; /* sum y (M - f) */
 };
 
 struct below_maximum {
@@ -63,21 +63,56 @@ static ALWAYS_INLINE void below_step(const void *context, struct two at, wide_ac
     add_two_products(&sums[0], y, w_if_equal(y, zero, zero, below), y2, w_if_equal(y2, zero, zero, below2));
 }
 
+/* With a large unit, in which M - f may overflow, but not in a row of which this sum is taken. */
+static ALWAYS_INLINE wide much_below(const struct below_maximum *c, wide f, wide y) {
+    const wide below = w_mul(w_sub(c->maximum, f), w_set1(LARGE_DISTANCE_UNIT)), zero = w_set1(0);
+    return w_if_equal(y, zero, zero, below);
+}
+static ALWAYS_INLINE void small_step(const void *context, struct two at, wide_acc *sums) {
+    const struct below_maximum *c = context;
+    const wide y = load_first(c->b->y, at), y2 = load_second(c->b->y, at);
+    const wide below = much_below(c, load_first(c->b->x, at), y), below2 = much_below(c, load_second(c->b->x, at), y2);
+    add_two_products(&sums[0], y, below, y2, below2);
+}
+
 static ALWAYS_INLINE int all_finite(size_t rows, const double *values) {
     real_bits others = 0;
     for (size_t i = 0; i < rows; i++) others |= !(fabs(values[i]) <= DBL_MAX);
     return !others;
+}
+static ALWAYS_INLINE int any_small(size_t rows, const double *values) {
+    real_bits some = 0;
+    for (size_t i = 0; i < rows; i++) some |= values[i] < SMALL_DISTANCES;
+    return some != 0;
+}
+
+static ALWAYS_INLINE void scale_sums(size_t rows, struct row_sums *restrict sums, double unit) {
+    for (size_t i = 0; i < rows; i++) set_row_sum(sums, i, (struct fsm_sum){sums->hi[i] * unit, sums->lo[i] * unit});
+}
+
+/* Of those rows whose targets are so small, all of them, that their products with distances are too. */
+static NEVER_INLINE void sum_small(const struct block *restrict b, const struct peaks *restrict p,
+                                   struct row_sums *restrict below) {
+    const struct below_maximum c = {b, row_values(b, p->maximum)};
+    struct row_sums large, *const sums[] = {&large};
+    accumulate(b, small_step, &c, 1, sums);
+    scale_sums(b->lanes, &large, 1 / (double)LARGE_DISTANCE_UNIT);
+    for (size_t i = 0; i < b->lanes; i++)
+        if (below->hi[i] < SMALL_DISTANCES) set_row_sum(below, i, row_sum(&large, i));
 }
 
 static NEVER_INLINE void sum_dense(const struct fsm_job *restrict job, const struct block *restrict b,
                                    const struct peaks *restrict p, struct dense_sums *restrict d) {
     const struct below_maximum c = {b, w_mul(row_values(b, p->maximum), w_set1(DISTANCE_UNIT))};
     struct row_sums *const sums[] = {&d->total, &d->below};
-    if (job->want_loss)
-        accumulate(b, dense_step, &c, 2, sums);
-    else
+    if (!job->want_loss) {
         accumulate(b, total_step, &c, 1, sums);
-    if (job->want_loss && !all_finite(b->lanes, d->below.hi)) accumulate(b, below_step, &c, 1, sums + 1);
+        return;
+    }
+    accumulate(b, dense_step, &c, 2, sums);
+    if (!all_finite(b->lanes, d->below.hi)) accumulate(b, below_step, &c, 1, sums + 1);
+    scale_sums(b->lanes, &d->below, 1 / (double)DISTANCE_UNIT); /* a power of two: exact */
+    if (FSM_REAL_BITS == 64 && any_small(b->lanes, d->below.hi)) sum_small(b, p, &d->below);
 }
 
 struct distances {
@@ -110,6 +145,7 @@ static NEVER_INLINE void uniform_sums(size_t rows, size_t classes, const struct 
         set_row_sum(&d->below, i,
                     sum_plus(sum_either(s.hi == 0, none, of_all), sum_either(more.hi == 0, none, of_label)));
     }
+    scale_sums(rows, &d->below, 1 / unit);
 }
 
 static NEVER_INLINE void sum_uniform(const struct fsm_job *restrict job, const struct block *restrict b,
@@ -156,9 +192,7 @@ static ALWAYS_INLINE double label_apart(const struct peaks *p, const struct targ
 
 static ALWAYS_INLINE double dense_loss(const struct dense_sums *d, const struct targets *t, size_t i,
                                        double log_rest) {
-    const double unit = 1 / (double)DISTANCE_UNIT; /* a power of two: exact */
-    const struct fsm_sum below = {d->below.hi[i] * unit, d->below.lo[i] * unit};
-    const double loss = sum_value(sum_plus(below, sum_times(row_sum(&d->total, i), log_rest)));
+    const double loss = sum_value(sum_plus(row_sum(&d->below, i), sum_times(row_sum(&d->total, i), log_rest)));
     return t->sample_weight[i] == 0 ? log_rest * 0 : t->sample_weight[i] * loss;
 }
 

@@ -58,6 +58,8 @@ enum {
 #define PRODUCT_SCALE 0x1p32f
 #define UNSCALED_FACTOR 0x1p28 /* but for factors so large that none of their products is small */
 #define DISTANCE_UNIT 0x1p-2f  /* the sum of two distances is in range */
+#define SMALL_DISTANCES 0      /* no product of two float32 numbers is too small for a float64 sum */
+#define LARGE_DISTANCE_UNIT 1
 #else
 typedef double real;
 typedef int64_t real_bits;
@@ -83,6 +85,8 @@ enum {
 #define PRODUCT_SCALE 0x1p160
 #define UNSCALED_FACTOR 0x1p200
 #define DISTANCE_UNIT 0x1p-64 /* room too for the splitting of products */
+#define SMALL_DISTANCES 0x1p-636 /* sums of products, in whose terms digits may be lost with that unit, */
+#define LARGE_DISTANCE_UNIT 0x1p448 /* and none with this one */
 #endif
 
 #include "powers.h"

@@ -42,10 +42,9 @@ static ALWAYS_INLINE void put_row(const struct fsm_job *job, const struct block 
 
 static ALWAYS_INLINE void put_targets(const struct fsm_job *job, const struct block *b, const struct peaks *p,
                                       const struct dense_sums *d, size_t i) {
-    const double unit = 1 / (double)DISTANCE_UNIT; /* a power of two: exact */
     const double top = b->y[p->at[i] * b->lanes + i];
     const struct fsm_sum total = row_sum(&d->total, i), less_top = {-top, 0};
-    struct fsm_sum below = {d->below.hi[i] * unit, d->below.lo[i] * unit};
+    struct fsm_sum below = row_sum(&d->below, i);
     /* Of a row at -inf each class that is wanted is infinitely far from the maximum elsewhere. */
     if (!isfinite(p->maximum[i])) below = (struct fsm_sum){total.hi == 0 ? 0 : (double)INFINITY, 0};
     put_sum(job, b->sample + i, STATE_DISTANCE, below);

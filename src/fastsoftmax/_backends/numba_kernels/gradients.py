@@ -15,7 +15,7 @@ from .compilation import jitted
 from .memory import load_lanes
 from .numba_api import types
 from .pack import finish
-from .real import distance_unit, room
+from .real import distance_unit, large_distance_unit, room, small_distances
 from .rows import (
     exponentials_of,
     factors_of,
@@ -32,7 +32,7 @@ from .rows import (
     times_factor,
     wide_factors,
 )
-from .staging import Int, Pointer, Wide, staged
+from .staging import Bool, Int, Pointer, Wide, staged
 from .sums import (
     Sum,
     acc_add,
@@ -49,6 +49,7 @@ from .sums import (
 from .targets import are_uniform, blank_ignored, is_dense, read_targets, uniform_targets
 from .words import (
     absolute,
+    any_lane,
     fma,
     iota,
     is_double,
@@ -101,6 +102,19 @@ def below_step(c: Any, offset: Int, lanes: Int, offset2: Int, lanes2: Int, acc: 
 
 
 @staged
+def small_step(c: Any, offset: Int, lanes: Int, offset2: Int, lanes2: Int, acc: Any) -> Any:
+    """With a large unit; where M - f overflows in it, this sum is not the one that is taken."""
+
+    def much_below(offset: Int, lanes: Int) -> tuple[Wide, Wide]:
+        y, f = load_lanes(c.y, offset, lanes, 0), load_lanes(c.x, offset, lanes, 0)
+        return y, select(y == 0, 0, (c.maximum - f) * large_distance_unit(f))
+
+    y, below = much_below(offset, lanes)
+    y2, below2 = much_below(offset2, lanes2)
+    return acc_add(acc, fma(y2, below2, y * below))
+
+
+@staged
 def below_maximum_of(x: Pointer, y: Pointer, m: Wide) -> Any:
     return BelowMaximum(x, y, m * distance_unit(x))
 
@@ -111,6 +125,25 @@ def dense_sums_of(x: Pointer, total: Any, below: Any) -> Any:
     return DenseSums(total, Sum(below.hi * unit, below.lo * unit))
 
 
+@staged
+def any_small(x: Pointer, d: Any) -> Bool:
+    return any_lane(d.below.hi < small_distances(x))
+
+
+@staged
+def with_small(x: Pointer, d: Any, large: Any) -> Any:
+    """`d`, but for the rows whose sum is small, which have the one in the large unit."""
+    is_small, unit = d.below.hi < small_distances(x), 1 / large_distance_unit(x)
+    below = either(is_small, Sum(large.hi * unit, large.lo * unit), d.below)
+    return DenseSums(d.total, below)
+
+
+@jitted
+def sum_small(b: Any, s: Any, x: Pointer, y: Pointer, m: Wide, d: Any) -> Any:
+    """Of those rows whose targets are so small that their products with distances are too."""
+    return with_small(x, d, accumulate(b, s.partial, small_step, BelowMaximum(x, y, m)))
+
+
 @jitted
 def sum_dense(want_loss: bool, b: Any, s: Any, x: Pointer, y: Pointer, m: Wide) -> Any:
     c = below_maximum_of(x, y, m)
@@ -118,7 +151,10 @@ def sum_dense(want_loss: bool, b: Any, s: Any, x: Pointer, y: Pointer, m: Wide) 
     below = total
     if want_loss:
         below = accumulate(b, s.partial, below_step, c)
-    return dense_sums_of(x, total, below)
+    d = dense_sums_of(x, total, below)
+    if is_double(x) and want_loss and any_small(x, d):
+        d = sum_small(b, s, x, y, m, d)
+    return d
 
 
 class Distances(NamedTuple):

@@ -16,6 +16,7 @@ __all__ = [
     "exponent_bias",
     "headroom",
     "lanes_of",
+    "large_distance_unit",
     "largest_exponent",
     "largest_real",
     "largest_unshifted",
@@ -27,6 +28,7 @@ __all__ = [
     "room",
     "round_to_integer",
     "segment",
+    "small_distances",
     "smallest_exponent",
     "smallest_grid",
     "unscaled_factor",
@@ -129,3 +131,18 @@ def largest_real(like: Any) -> float:
 def distance_unit(like: Any) -> float:
     """In it, the sum of two distances from the maximum has room, and so has splitting products."""
     return 2.0**-2 if bits_of(like) == 32 else 2.0**-64
+
+
+@staged
+def small_distances(like: Any) -> float:
+    """Sums of products, in whose terms digits may be lost with that unit.
+
+    No product of two float32 numbers is too small for a float64 sum.
+    """
+    return 0.0 if bits_of(like) == 32 else 2.0**-636
+
+
+@staged
+def large_distance_unit(like: Any) -> float:
+    """With it none is lost."""
+    return 1.0 if bits_of(like) == 32 else 2.0**448
