@@ -34,6 +34,7 @@ from ._control import (
     use_backend,
     use_num_threads,
 )
+from ._threadpoolctl import register_when_imported
 from ._version import __version__
 from ._warmup import warmup
 
@@ -64,3 +65,5 @@ __all__ = [
     "use_num_threads",
     "warmup",
 ]
+
+register_when_imported()

@@ -20,6 +20,7 @@ __all__ = [
     "get_backend",
     "get_num_threads",
     "num_threads_source",
+    "replace_num_threads",
     "resolve_backend",
     "resolve_num_threads",
     "set_backend",
@@ -35,6 +36,10 @@ MOST_THREADS = 1024
 
 # What holds outside of blocks, and what chose it. A default is put here when it is first needed.
 _process: dict[str, tuple[Any, str]] = {}
+
+# What held before a limit was set from outside.
+LIMITS = "threadpoolctl"
+_before_limits: tuple[int, str] = (0, "")
 
 # The blocks entered in this context, innermost first: (choice, the block around it or None).
 # As nothing is kept in the context managers themselves, threads and tasks may share one.
@@ -178,6 +183,23 @@ def set_num_threads(n: SupportsIndex | None) -> None:
         _process.pop("num_threads", None)
     else:
         _process["num_threads"] = (_check_num_threads(n), "set_num_threads")
+
+
+def replace_num_threads(n: SupportsIndex) -> None:
+    """Set the number of threads in effect here: the innermost block's, or else the process's.
+
+    That is for whoever sets a number and later sets what was there before, as threadpoolctl does:
+    a default or a choice of the user that comes back is what it was, and not a choice of theirs.
+    """
+    global _before_limits
+    count = _check_num_threads(n)
+    if (block := _threads_blocks.get()) is not None:
+        _threads_blocks.set((count, block[1]))
+        return
+    current = num_threads_source()
+    if current[1] != LIMITS:
+        _before_limits = current
+    _process["num_threads"] = _before_limits if _before_limits[0] == count else (count, LIMITS)
 
 
 class use_num_threads(ContextDecorator):
