@@ -326,6 +326,18 @@ static PyObject *py_instruction_set(PyObject *self, PyObject *unused) {
     return PyUnicode_FromString(fsm_instruction_set_in_use()->name);
 }
 
+/* The build says them; whoever only looks at this file need not. */
+#ifndef FSM_COMPILER
+#define FSM_COMPILER "unknown"
+#endif
+#ifndef FSM_FLAGS
+#define FSM_FLAGS ""
+#endif
+static PyObject *py_build(PyObject *self, PyObject *unused) {
+    (void)self, (void)unused;
+    return Py_BuildValue("{s:s,s:s}", "compiler", FSM_COMPILER, "flags", FSM_FLAGS);
+}
+
 static PyObject *py_use_instruction_set(PyObject *self, PyObject *argument) {
     const char *previous = fsm_instruction_set_in_use()->name;
     const char *name = PyUnicode_AsUTF8(argument);
@@ -386,6 +398,7 @@ static PyMethodDef methods[] = {
     {"instruction_sets", py_instruction_sets, METH_NOARGS, "Names of those built in that this CPU runs, best first."},
     {"built_instruction_sets", py_built_instruction_sets, METH_NOARGS, "Names of those built in, best first."},
     {"instruction_set", py_instruction_set, METH_NOARGS, "Name of the one in use."},
+    {"build", py_build, METH_NOARGS, "The compiler, and the flags of all files: those of instruction sets are others."},
     {"use_instruction_set", py_use_instruction_set, METH_O,
      "Sets the one in use; returns the name of the one before."},
     {"in_default_environment", (PyCFunction)(void (*)(void))fsm_call_in_default_environment,

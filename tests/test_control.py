@@ -344,6 +344,44 @@ class TestConfiguration:
         assert config["threads"]["number"] == 2
         assert set(config["backends"]["available"]) == set(INSTALLED)
 
+    def test_what_a_report_needs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OMP_NUM_THREADS", "5")
+        config = fsm.show_config(mode="dicts")
+        machine = config["machine"]
+        assert machine["CPUs of the machine"] == os.cpu_count()
+        assert machine["CPU"]
+        assert machine["architecture"] in machine["system"]
+        assert config["environment"]["OMP_NUM_THREADS"] == "5"
+        versions = config["versions"]
+        assert versions["numpy"] == np.__version__
+        assert versions["threadpoolctl"]
+        assert versions["BLAS of numpy"]
+        for name in fsm.available_backends():
+            assert f"why not {name}" not in config["backends"]
+
+    @pytest.mark.skipif("c" not in INSTALLED, reason="there is nothing that was built")
+    def test_the_build(self) -> None:
+        build = fsm.show_config(mode="dicts")["build"]
+        name, version = build["compiler"].split()
+        assert name
+        assert version[0].isdigit()
+        assert "contract" in build["flags"] or "/fp:precise" in build["flags"]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="features are known on Linux alone")
+    @pytest.mark.parametrize("name", ["avx2", "avx512"])
+    def test_features_are_those_that_instruction_sets_need(self, name: str) -> None:
+        config = fsm.show_config(mode="dicts")
+        needed = {"avx2": ("avx2", "fma", "f16c"), "avx512": ("avx512f", "avx512bw", "avx512dq")}
+        if name in config["instruction sets"].get("detected", ()):
+            assert set(needed[name]) <= set(config["machine"]["CPU features"])
+
+    def test_why_a_backend_is_missing(self) -> None:
+        script = """
+import sys; sys.modules["numba"] = None
+import fastsoftmax as f; f.show_config()"""
+        printed = run_python(script).stdout
+        assert 'pip install "fastsoftmax[numba]"' in printed
+
     def test_unknown_mode(self) -> None:
         with pytest.raises(ValueError, match="mode must be 'stdout' or 'dicts', not 'xml'"):
             fsm.show_config(mode="xml")  # type: ignore[call-overload]

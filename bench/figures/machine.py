@@ -25,7 +25,7 @@ def describe() -> dict[str, Any]:
     config = fastsoftmax.show_config(mode="dicts")
     peers = {peer.package: peer for peer in PEERS.values()}
     return {
-        "cpu": _cpu(),
+        "cpu": config["machine"]["CPU"],
         "cpus": all_threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -78,12 +78,3 @@ def _noise_of(threads: int, series: Mapping[str, Sequence[float]]) -> str:
         if share < _MOST:
             sentence += " **Other processes had the rest: these figures do not count.**"
     return sentence
-
-
-def _cpu() -> str:
-    """Return the name of the CPU, which py-cpuinfo knows (it comes with pytest-benchmark)."""
-    try:
-        from cpuinfo import get_cpu_info  # type: ignore[import-untyped]
-    except ImportError:
-        return platform.processor() or "CPU unknown"
-    return str(get_cpu_info().get("brand_raw", "CPU unknown"))

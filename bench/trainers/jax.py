@@ -14,8 +14,8 @@ import optax
 
 import fastsoftmax.jax as fsj
 from bench.cases import SHAPES
-from bench.figures.machine import _cpu
 from fastsoftmax._cli.timing import Call, Spread, duration, measure, ratio
+from fastsoftmax._machine import cpu_model
 
 ROUNDS, SECONDS = 15, 3.0
 FUNCTIONS = {
@@ -37,7 +37,7 @@ def call(name: str, logits: jax.Array, labels: jax.Array) -> Call:
 
 def main() -> None:
     """Print the table."""
-    print(f"{_cpu()}, jax {jax.__version__}, optax {optax.__version__}, float32\n")
+    print(f"{cpu_model()}, jax {jax.__version__}, optax {optax.__version__}, float32\n")
     print("| m × K | fastsoftmax | optax | fastsoftmax / optax |\n|---|---|---|---|")
     rng = np.random.default_rng(0)
     for samples, classes in SHAPES:

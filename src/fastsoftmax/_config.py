@@ -1,17 +1,31 @@
-"""What is at work here: versions, backends, instruction sets, threads."""
+"""What is at work here: all that a report of an error should say."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import platform
+import sys
 from typing import Any, Literal, overload
 
-from . import _backends, _control
+import numpy as np
+
+from . import _backends, _control, _machine
 from ._version import __version__
 
 __all__ = ["show_config"]
 
-LIBRARIES = ("numpy", "numba", "llvmlite", "ml_dtypes", "scipy", "scikit-learn", "torch", "jax")
+LIBRARIES = (
+    "numpy", "threadpoolctl", "numba", "llvmlite", "ml_dtypes", "scipy", "scikit-learn", "torch",
+    "jax", "xgboost", "lightgbm", "dask",
+)  # fmt: skip
+"""Whose versions matter: what we use, and what the adapters are for."""
+
+VARIABLES = (
+    "FASTSOFTMAX_BACKEND", "FASTSOFTMAX_NUM_THREADS", "FASTSOFTMAX_ISA", "NUMBA_CACHE_DIR",
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
+)  # fmt: skip
+"""Variables that we read, or that NumPy's BLAS does, whose products linear layers are."""
 
 
 @overload
@@ -23,7 +37,11 @@ def show_config(mode: Literal["dicts"]) -> dict[str, Any]: ...
 
 
 def show_config(mode: str = "stdout") -> dict[str, Any] | None:
-    """Print version, backends, instruction sets, threads and the libraries in play.
+    """Print what a report of an error should say of the installation and the machine.
+
+    That is the version, the backends and why one cannot be used, the instruction sets, the threads
+    and what chose their number, the compiler, the system, the CPU and what limits it, the
+    environment variables in effect, NumPy's BLAS and the libraries in play.
 
     Parameters
     ----------
@@ -43,8 +61,12 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     Examples
     --------
     >>> import fastsoftmax as fs
-    >>> sorted(fs.show_config(mode="dicts"))
-    ['backends', 'instruction sets', 'machine', 'threads', 'version', 'versions']
+    >>> config = fs.show_config(mode="dicts")
+    >>> sorted(config)  # doctest: +NORMALIZE_WHITESPACE
+    ['backends', 'build', 'environment', 'instruction sets', 'machine', 'threads', 'version',
+     'versions']
+    >>> config["backends"]["in use"] == fs.get_backend()
+    True
     """
     if mode not in ("stdout", "dicts"):
         raise ValueError(f"mode must be 'stdout' or 'dicts', not {mode!r}")
@@ -53,6 +75,9 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
         return config
     print(_format(config))
     return None
+
+
+NOT_BUILT = "    none: the C extension was not built"
 
 
 def _collect() -> dict[str, Any]:
@@ -64,17 +89,42 @@ def _collect() -> dict[str, Any]:
         "backends": {
             "available": available,
             "not installed": tuple(name for name in _backends.NAMES if name not in available),
+            **_reasons(),
             "in use": backend,
             "chosen by": backend_source,
         },
         "instruction sets": _instruction_sets(),
         "threads": {"number": threads, "chosen by": threads_source},
-        "machine": {
-            "system": platform.system(),
-            "architecture": platform.machine(),
-        },
-        "versions": {"python": platform.python_version(), **_versions()},
+        "build": _build(),
+        "machine": _machine.describe(),
+        "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "versions": {"python": _python(), **_versions(), "BLAS of numpy": _blas()},
     }
+
+
+def _reasons() -> dict[str, str]:
+    """Return, for backends that cannot be used, why that is and what to do."""
+    found = {f"why not {name}": _backends.why_not(name) for name in _backends.NAMES}
+    return {what: reason for what, reason in found.items() if reason is not None}
+
+
+def _build() -> dict[str, Any]:
+    try:
+        extension = importlib.import_module("fastsoftmax._c")
+    except ImportError:
+        return {}
+    return dict(extension.build()) if hasattr(extension, "build") else {}
+
+
+def _python() -> str:
+    # Without a GIL or not; an implementation of its own or not.
+    threading = "" if getattr(sys, "_is_gil_enabled", lambda: True)() else ", without GIL"
+    return f"{platform.python_version()} ({platform.python_implementation()}{threading})"
+
+
+def _blas() -> str:
+    found = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    return f"{found.get('name', 'unknown')} {found.get('version', '')}".strip()
 
 
 def _instruction_sets() -> dict[str, Any]:
@@ -116,8 +166,9 @@ def _format(config: dict[str, Any]) -> str:
             continue
         lines.append(title)
         if not entry:
-            lines.append("    none: the C extension was not built")
+            lines.append("    none" if title == "environment" else NOT_BUILT)
+        width = max(map(len, entry), default=0) + 1
         for name, value in entry.items():
             text = ", ".join(value) if isinstance(value, tuple) else str(value)
-            lines.append(f"    {name + ':':<16}{text or 'none'}")
+            lines.append(f"    {name + ':':<{width}} {text or 'none'}")
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-__all__ = ["usable_cpus"]
+__all__ = ["limits", "usable_cpus"]
 
 
 def usable_cpus() -> tuple[int, str]:
@@ -15,15 +15,20 @@ def usable_cpus() -> tuple[int, str]:
 
     The second value says which of them it was.
     """
-    limits = [(os.cpu_count() or 1, "CPUs of the machine")]
+    return min(limits(), key=lambda limit: limit[0])
+
+
+def limits() -> list[tuple[int, str]]:
+    """Return the CPUs there are, the CPUs allowed and the container's quota, each with its name."""
+    found = [(os.cpu_count() or 1, "CPUs of the machine")]
     if hasattr(os, "process_cpu_count"):  # Python 3.13; respects -X cpu_count
-        limits.append((os.process_cpu_count() or 1, "CPU affinity"))
+        found.append((os.process_cpu_count() or 1, "CPU affinity"))
     elif hasattr(os, "sched_getaffinity"):
-        limits.append((len(os.sched_getaffinity(0)), "CPU affinity"))
+        found.append((len(os.sched_getaffinity(0)), "CPU affinity"))
     quota = _cgroup_quota()
     if quota is not None:
-        limits.append((max(1, math.ceil(quota)), "CPU quota of the control group"))
-    return min(limits, key=lambda limit: limit[0])
+        found.append((max(1, math.ceil(quota)), "CPU quota of the control group"))
+    return found
 
 
 def _cgroup_quota(proc: str = "/proc/self/cgroup", mount: str = "/sys/fs/cgroup") -> float | None:

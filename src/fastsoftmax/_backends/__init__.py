@@ -10,7 +10,7 @@ from typing import cast
 from .._forking import whole
 from .._typing import Backend, BackendName
 
-__all__ = ["NAMES", "available", "default", "load", "loaded", "require"]
+__all__ = ["NAMES", "available", "default", "load", "loaded", "require", "why_not"]
 
 NAMES: tuple[BackendName, ...] = ("c", "numba", "numpy")
 """In order of preference."""
@@ -47,6 +47,15 @@ def require(name: str) -> None:
         )
     if not _installed(name):
         raise ImportError(_REMEDIES[name])
+
+
+def why_not(name: str) -> str | None:
+    """Return why a backend cannot be used here, and what to do; None if it can."""
+    try:
+        load(name)
+    except ImportError as error:
+        return str(error)
+    return None
 
 
 def load(name: str) -> Backend:
