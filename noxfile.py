@@ -1,9 +1,13 @@
+#!/usr/bin/env -S python3
+# /// script
+# dependencies = ["nox>=2025.2"]
+# ///
 """What the project runs on itself: ``nox -s tests``, ``bench``, ``lint``, ``examples``."""
 
 import nox
 
+nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "tests"]
 
 
 @nox.session
@@ -15,7 +19,7 @@ def tests(session: nox.Session) -> None:
     )
 
 
-@nox.session
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The benchmarks, against the peers installed: ``nox -s bench -- --shapes=256x1000``."""
     session.install(".[bench,examples]")
@@ -29,9 +33,20 @@ def lint(session: nox.Session) -> None:
     session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
+def types(session: nox.Session) -> None:
+    """Code of users against the types, with mypy and pyright; the adapters' where those are."""
+    session.install(".[adapters,numba]")
+    session.run(".ci/types", external=True, env={"PYTHON": f"{session.bin}/python"})
+
+
+@nox.session(default=False)
 def examples(session: nox.Session) -> None:
     """Every example, as a user would run it."""
     session.install(".[numba,examples]")
     session.run("python", "examples/digits.py", "--all-backends", "--no-plot", *session.posargs)
     session.run("python", "examples/numba_trainer.py")
+
+
+if __name__ == "__main__":
+    nox.main()
