@@ -172,6 +172,12 @@ def set_num_threads(n: SupportsIndex | None) -> None:
     TypeError, ValueError
         If `n` is no integer, or less than 1.
 
+    Notes
+    -----
+    `threadpoolctl.threadpool_limits` does the same for as long as it lasts, with ``"fastsoftmax"``
+    as `user_api` or for all libraries at once; within a block of `use_num_threads` it replaces that
+    block's number. It finds us by the library of the backend ``"c"``, and limits every backend.
+
     Examples
     --------
     >>> set_num_threads(1)
