@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +103,11 @@ def test_version() -> None:
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("run from the source tree without installation")
     assert installed == fsm.__version__
+
+
+def test_citation_is_of_this_version() -> None:
+    citation = Path(__file__).parent.parent / "CITATION.cff"
+    assert f"\nversion: {fsm.__version__}\n" in citation.read_text("utf-8")
 
 
 def test_typed() -> None:

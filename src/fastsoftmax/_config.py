@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from . import _backends, _control, _machine
+from . import _backends, _control
 from ._version import __version__
 
 __all__ = ["show_config"]
@@ -81,6 +81,8 @@ NOT_BUILT = "    none: the C extension was not built"
 
 
 def _collect() -> dict[str, Any]:
+    from . import _machine  # needs pathlib, which is slow to import
+
     available = _control.available_backends()
     backend, backend_source = _control.backend_source()
     threads, threads_source = _control.num_threads_source()
