@@ -83,7 +83,8 @@ def test_others_have_no_bounds(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert {r["bound"] for r in own} == {2.0, 4.0}
     assert {(r["bound"], r["passed"]) for r in other} == {(None, None)}
-    assert max(r["largest_error"] for r in other) == pytest.approx(2**24, rel=0.01)
+    # all bits of float32 are lost
+    assert 2**23 < max(r["largest_error"] for r in other) <= 2**24
 
 
 def test_a_library_that_is_named_must_be_there(

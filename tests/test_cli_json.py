@@ -11,9 +11,10 @@ import pytest
 
 import fastsoftmax as fs
 from fastsoftmax.__main__ import main
-from fastsoftmax._cli import checks, documents
+from fastsoftmax._cli import checks, commands, documents
 from fastsoftmax._cli.commands import COMMANDS
 from fastsoftmax._cli.errors import RequestError
+from fastsoftmax._warmup import Compiled
 
 from .command_line import run
 
@@ -31,8 +32,6 @@ CALLS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     ),
     "config": (("config", "--cflags"), {"cflags"}),
 }
-if "numba" in fs.available_backends():
-    CALLS["warmup"] = (("warmup",), {"kernels", "kept"})
 
 
 def strictly(text: str) -> Any:
@@ -56,6 +55,24 @@ def test_alone_on_standard_output(name: str) -> None:
     assert set(strictly(done.stdout)) == keys
     assert done.stderr == ""
     assert done.stdout.isascii()
+
+
+def test_warmup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Without the minutes of compiling, which test_warmup is about."""
+    parts = [Compiled("softmax", 0.5, str(tmp_path)), Compiled("mean", 0.25, None)]
+    monkeypatch.setattr(commands, "compile_all", lambda backend, show: parts)
+    assert main(["warmup", "--json"]) == 1
+    shown = capsys.readouterr()
+    assert strictly(shown.out) == {
+        "kernels": [
+            {"name": "softmax", "seconds": 0.5, "directory": str(tmp_path)},
+            {"name": "mean", "seconds": 0.25, "directory": None},
+        ],
+        "kept": False,
+    }
+    assert "1 of 2 kernels could not be kept on disk" in shown.err
 
 
 def test_the_main_job() -> None:

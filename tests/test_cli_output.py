@@ -99,7 +99,8 @@ def test_a_reader_may_leave(arguments: tuple[str, ...], unbuffered: bool) -> Non
     process.stdout.close()
     errors = process.stderr.read()
     process.stderr.close()
-    assert process.wait(TIMEOUT) == 141
+    # argparse itself keeps silent on a help text that nobody reads
+    assert process.wait(TIMEOUT) in ({0, 141} if arguments == ("--help",) else {141})
     assert errors == b""
 
 
