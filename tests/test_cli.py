@@ -173,6 +173,10 @@ def test_bench_reports_a_wrong_answer(
             ["accuracy", "--dtypes", "float16"],
             "unknown dtype 'float16'; choose from float32",
         ),
+        (
+            ["accuracy", "--functions", "cross_entropy_mean_grad", "--plot", "x.png"],
+            "--plot draws errors of single rows, which cross_entropy_mean_grad has not",
+        ),
         (["wrong"], "invalid choice: 'wrong'"),
     ],
 )

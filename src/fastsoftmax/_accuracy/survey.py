@@ -21,6 +21,7 @@ from .reference import FUNCTIONS, by_definition, value
 
 __all__ = [
     "KINDS",
+    "PER_ROW",
     "Curve",
     "Implementation",
     "Point",
@@ -40,6 +41,9 @@ KINDS = {
     "saturated": "(g, 0, 0, ...) from g = 0 until exp(-g) underflows, K = 2, 4 and 17",
     "hostile": "offsets, ties, subnormals, 1e30, the largest numbers, -inf, all one value",
 }
+
+#: The functions whose results belong to a row each, which `curves` are made of.
+PER_ROW = tuple(name for name in FUNCTIONS if name != "cross_entropy_mean_grad")
 
 _LENGTHS = (2, 3, 10, 100, 1000, rows.HUGE)
 # Where every number has to be made by definition, longer rows would take minutes.
@@ -168,9 +172,7 @@ def curves(
         x = np.zeros((len(steps) * _ROWS, 4), dtype)
         x[:, 0] = (steps[:, np.newaxis] + _step(dtype) * within).ravel()
         labels = np.zeros(len(x), np.intp)
-        for function in functions:
-            if function == "cross_entropy_mean_grad":
-                continue  # it has no row of its own
+        for function in filter(PER_ROW.__contains__, functions):
             for one, ulp in _errors(function, x, labels, implementations):
                 each = ulp.reshape(len(steps), _ROWS, -1).max(axis=-1)
                 points = zip(

@@ -115,7 +115,7 @@ def accuracy(arguments: argparse.Namespace) -> int:
     output = _output(arguments)
     _check_plot(arguments)
     plan = largest_errors.Plan(arguments.functions, arguments.dtypes, arguments.rows)
-    plan.check()
+    plan.check(plot=arguments.plot is not None)
     backends = _backends(arguments.backends)
     with progress(1 + len(plan.dtypes) * (1 + len(plan.kinds)), "judging") as begin:
         begin("importing the other libraries")

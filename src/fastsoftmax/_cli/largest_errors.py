@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from .._accuracy.peers import PEERS, Peer
 from .._accuracy.reference import FUNCTIONS, NoReferenceError, by_definition
-from .._accuracy.survey import KINDS, Curve, Implementation, Worst, of_backend, of_peer
+from .._accuracy.survey import KINDS, PER_ROW, Curve, Implementation, Worst, of_backend, of_peer
 from .._plotting import lines
 from .console import FAIL, PASS, Table
 from .errors import RequestError
@@ -37,8 +38,13 @@ class Plan:
     dtypes: Sequence[str]
     kinds: Sequence[str]
 
-    def check(self) -> None:
-        """Raise `RequestError` if there is nothing to judge one of the dtypes by."""
+    def check(self, plot: bool) -> None:
+        """Raise `RequestError` if there is nothing to judge a dtype by, or nothing to draw."""
+        if plot and not set(self.functions) & set(PER_ROW):
+            raise RequestError(
+                f"--plot draws errors of single rows, which {', '.join(self.functions)} has not; "
+                f"add one of {', '.join(PER_ROW)} to --functions"
+            )
         try:
             for dtype in self.dtypes:
                 by_definition(dtype)
@@ -160,29 +166,29 @@ def draw(path: str | Path, curves: Sequence[Curve], theme: str) -> None:
     Of the instruction sets of a backend only the one in use is drawn: they hardly differ.
     """
     shown = [curve for curve in curves if _in_use(curve.implementation)]
-    keys = dict.fromkeys((curve.function, curve.dtype) for curve in shown)
-    columns = len(dict.fromkeys(dtype for _, dtype in keys))
+    functions = dict.fromkeys(curve.function for curve in shown)
+    dtypes = dict.fromkeys(curve.dtype for curve in shown)
     panels = []
-    for function, dtype in keys:
+    for function, dtype in itertools.product(functions, dtypes):
         own = [c for c in shown if (c.function, c.dtype) == (function, dtype)]
         drawn = [
             lines.Curve(c.implementation.backend or c.implementation.name, c.g, c.points)
             for c in own
         ]
         panels.append(saturation_panel(function, f"{function}, {dtype}", drawn))
-    lines.line_chart(path, panels, theme, columns=columns, spread="band")
+    lines.line_chart(path, panels, theme, columns=len(dtypes), spread="band")
 
 
 def saturation_panel(function: str, title: str, curves: Sequence[lines.Curve]) -> lines.Panel:
     """Return the panel of the errors of one function over g."""
     bound = FUNCTIONS[function]
     return lines.Panel(
-        title,
+        f"{title} (bound: {bound:g} ulp)",
         "saturation g of the logits (g, 0, 0, 0)",
         "largest error, ulp",
         curves,
         yscale="log",
-        guides=[lines.Guide(bound, f"bound of ours: {bound:g} ulp")],
+        guides=[lines.Guide(bound, "bound of ours")],
         floor=0.1,
     )
 
