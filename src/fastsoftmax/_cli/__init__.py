@@ -1,5 +1,5 @@
-"""The command line: configuration, self-checks and timings.
+"""The command line: configuration, self-checks, timings and errors.
 
-``parser`` reads the arguments, one module per subject does the work, and ``console`` alone knows
-whether the result becomes rich tables or plain text.
+``parser`` reads the arguments, one module per subject does the work, ``console`` alone knows
+whether the result becomes rich tables or plain text, and ``documents`` writes JSON.
 """
