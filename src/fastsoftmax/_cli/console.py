@@ -66,13 +66,16 @@ class Output:
         # There is no standard output in a process whose parent has closed it.
         self._stream = stream or sys.stdout or io.StringIO()
         self._rich = rich_console(self._stream)
+        self._begun = False
 
     def heading(self, text: str) -> None:
         """Write a section's title."""
+        if self._begun:
+            self.line()
+        self._begun = True
         if self._rich is None:
-            self._write(f"\n{text}\n{'=' * len(text)}")
+            self._write(f"{text}\n{'=' * len(text)}")
         else:
-            self._rich.print()
             self._rich.rule(f"[bold]{self._encodable(text)}", align="left")
 
     def line(self, text: str = "") -> None:
