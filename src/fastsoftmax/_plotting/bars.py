@@ -172,13 +172,16 @@ def _bar(axis: Any, place: float, value: Interval, style: Style, hatch: str, sta
         linewidth=0,
     )
     axis.plot([value.low, value.high], [place, place], color=text, linewidth=1.2)
+    # Beside the bar; or, where the marks of limits may be there, within it.
+    within = start == 0
     axis.annotate(
         f"{value.median:.3g}",
-        (max(value.high, start), place),
-        xytext=(3, 0),
+        (start if within else max(value.high, start), place),
+        xytext=(5 if within else 3, 0),
         textcoords="offset points",
-        va="center",
+        va="center_baseline",
         fontsize=7.5,
+        bbox={"facecolor": background, "linewidth": 0, "pad": 1} if within else None,
     )
 
 
