@@ -2,7 +2,7 @@
 # /// script
 # dependencies = ["nox>=2025.2"]
 # ///
-"""What the project runs on itself: ``nox -s tests``, ``bench``, ``lint``, ``examples``."""
+"""What the project runs on itself; ``nox -l`` lists it."""
 
 import nox
 
@@ -46,6 +46,13 @@ def examples(session: nox.Session) -> None:
     session.install(".[numba,examples]")
     session.run("python", "examples/digits.py", "--all-backends", "--no-plot", *session.posargs)
     session.run("python", "examples/numba_trainer.py")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The pages of docs/, into build/docs."""
+    session.install(".[docs]")
+    session.run("python", "-m", "sphinx", "-W", "docs", "build/docs", *session.posargs)
 
 
 if __name__ == "__main__":
