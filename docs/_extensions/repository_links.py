@@ -22,10 +22,8 @@ class RepositoryLinks(SphinxTransform):
         folder = Path(self.env.doc2path(self.env.docname)).parent
         for reference in list(self.document.findall(is_reference)):
             place, _, part = reference["reftarget"].partition("#")
-            path = (folder / place).resolve()
-            if not path.exists():
-                path = path.with_name(f"{path.name}.md")  # MyST leaves it away
-            if not path.exists() or path.is_relative_to(pages) or not path.is_relative_to(root):
+            path = find(place, (folder, root))
+            if path is None or path.is_relative_to(pages) or not path.is_relative_to(root):
                 continue
             part = reference.get("reftargetid") or part
             text = nodes.inline("", reference.astext())
@@ -33,6 +31,17 @@ class RepositoryLinks(SphinxTransform):
                 uri = f"{url}/blob/main/{path.relative_to(root).as_posix()}"
                 text = nodes.reference("", "", text, refuri=f"{uri}#{part}" if part else uri)
             reference.replace_self(text)
+
+
+def find(place: str, folders: tuple[Path, ...]) -> Path | None:
+    """Return what a link leads to, from the page or from where the text that it includes lies."""
+    for folder in folders:
+        path = (folder / place).resolve()
+        # MyST leaves the suffix of Markdown away.
+        for candidate in (path, path.with_name(f"{path.name}.md")):
+            if candidate.exists():
+                return candidate
+    return None
 
 
 def is_reference(node: nodes.Node) -> bool:
