@@ -2,7 +2,7 @@
 
 #if defined(__x86_64__) || defined(_M_X64)
 #define X86_64 1
-#if defined(_MSC_VER)
+#if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>
 #else
 #include <cpuid.h>
@@ -17,7 +17,7 @@ struct registers {
 
 static struct registers cpuid(uint32_t leaf, uint32_t subleaf) {
     struct registers r = {0, 0, 0, 0};
-#if defined(_MSC_VER)
+#if defined(_MSC_VER) && !defined(__clang__)
     int values[4];
     __cpuidex(values, (int)leaf, (int)subleaf);
     r = (struct registers){(uint32_t)values[0], (uint32_t)values[1], (uint32_t)values[2], (uint32_t)values[3]};
@@ -30,7 +30,7 @@ static struct registers cpuid(uint32_t leaf, uint32_t subleaf) {
 /* The register files that the operating system saves on a context switch (XCR0); only to be asked for
    where cpuid says OSXSAVE. */
 static uint64_t saved_registers(void) {
-#if defined(_MSC_VER)
+#if defined(_MSC_VER) && !defined(__clang__)
     return _xgetbv(0);
 #else
     uint32_t low, high;

@@ -39,7 +39,7 @@ static const struct fsm_instruction_set *use_at_first(const struct fsm_instructi
 
 const struct fsm_instruction_set *fsm_instruction_set_in_use(void) {
     const struct fsm_instruction_set *current = atomic_load(&in_use);
-    return current != NULL ? current : use_at_first(find(NULL)); /* the scalar kernels run everywhere */
+    return current != NULL ? current : use_at_first(find(NULL)); /* the last runs everywhere */
 }
 
 int fsm_use_instruction_set(const char *name) {

@@ -5,6 +5,10 @@ include(CheckCCompilerFlag)
 
 set(FASTSOFTMAX_SANITIZE "" CACHE STRING "Sanitizers of gcc or clang to build with: address;undefined, or thread")
 
+# Every x86-64 and AArch64 CPU has vectors: there the portable kernels, which are most of the time that a compiler takes,
+# are to compare with. Elsewhere they are always built.
+option(FASTSOFTMAX_PORTABLE_KERNELS "Build the portable kernels (\"scalar\") beside those for the CPU's vectors" OFF)
+
 set(FASTSOFTMAX_CSRC ${CMAKE_CURRENT_LIST_DIR})
 
 # Adds the two files of an instruction set, with its flags for them alone.
@@ -21,14 +25,16 @@ endfunction()
 # Adds every instruction set that the compiler knows of the target's processor, and what finds out which the CPU has.
 function(fastsoftmax_add_instruction_sets target)
   target_sources(${target} PRIVATE ${FASTSOFTMAX_CSRC}/cpu.c)
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64|aarch64|arm64|ARM64)$" AND NOT MSVC)
-    # Whoever has vectors runs these on request only, and they are most of the time that a compiler takes.
-    fastsoftmax_add_instruction_set(${target} scalar -Os)
-  else()
+  set(x86_64 "^(x86_64|AMD64|amd64)$")
+  set(arm64 "^(aarch64|arm64|ARM64)$")
+  if(MSVC OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "${x86_64}|${arm64}")
     fastsoftmax_add_instruction_set(${target} scalar)
+  elseif(FASTSOFTMAX_PORTABLE_KERNELS)
+    fastsoftmax_add_instruction_set(${target} scalar -Os)
   endif()
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT MSVC)
-    fastsoftmax_add_instruction_set(${target} sse2)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "${x86_64}" AND NOT MSVC)
+    # Few CPUs are left that run these; for speed they would be half of the library.
+    fastsoftmax_add_instruction_set(${target} sse2 -Os)
     check_c_compiler_flag("-mavx2 -mfma -mf16c" COMPILER_HAS_AVX2)
     if(COMPILER_HAS_AVX2)
       fastsoftmax_add_instruction_set(${target} avx2 -mavx2 -mfma -mf16c)
@@ -39,7 +45,7 @@ function(fastsoftmax_add_instruction_sets target)
     if(COMPILER_HAS_AVX512)
       fastsoftmax_add_instruction_set(${target} avx512 ${avx512})
     endif()
-  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$" AND NOT MSVC)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "${arm64}" AND NOT MSVC)
     fastsoftmax_add_instruction_set(${target} neon)
   endif()
 endfunction()

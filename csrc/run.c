@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdlib.h>
 
+#include "aligned.h"
 #include "environment.h"
 #include "long_rows.h"
 #include "pages.h"
@@ -23,7 +23,6 @@ enum {
     COLUMNS = 128,          /* chunks of whole groups of blocks, where samples lie side by side */
     STREAMED = 1 << 22,     /* elements of an output that is written past the caches, */
     FITS_NEAR = 1 << 24,    /* unless no cache would hold a row of what is on its way there */
-    CACHE_LINE = 64,
     SMALL_MEMORY = 16384
 };
 
@@ -196,17 +195,17 @@ APART int fsm_run_in_default_environment(struct fsm_job *job, enum fsm_operation
 
     /* One piece of memory in whole cache lines, on the stack where it is small, as the problem then is too: each
        thread's scratch, the mean gradients, the losses. */
-    _Alignas(CACHE_LINE) char small[SMALL_MEMORY];
+    _Alignas(FSM_CACHE_LINE) char small[SMALL_MEMORY];
     const size_t scratch = (run.shares_rows ? 1 : run.threads) * run.scratch_bytes, means = mean_bytes(&run);
-    const size_t bytes = scratch + means + round_up(run.chunks * sizeof(struct fsm_loss), CACHE_LINE);
-    char *memory = bytes <= sizeof small ? small : aligned_alloc(CACHE_LINE, bytes);
+    const size_t bytes = scratch + means + round_up(run.chunks * sizeof(struct fsm_loss), FSM_CACHE_LINE);
+    char *memory = bytes <= sizeof small ? small : fsm_new_lines(bytes);
     if (memory == NULL) return -1;
     run.scratch = memory;
     run.mean = (double *)(memory + scratch);
     job->chunk_loss = (struct fsm_loss *)(memory + scratch + means);
     do_all(&run, loss, mean_grad);
     if (is_worth_threads(&run, threads)) fsm_threads_note_end();
-    if (memory != small) free(memory);
+    if (memory != small) fsm_free_lines(memory);
     return 0;
 }
 

@@ -19,7 +19,7 @@
    pool for the process, which sleep when idle; 0 stands for the environment variable FASTSOFTMAX_NUM_THREADS or,
    without it, for the CPUs that the process may use. Small problems use one. Results have the same bits for any
    number of threads. After fork a child has a pool of its own. FASTSOFTMAX_ISA in the environment lowers the
-   instruction set: avx512, avx2, sse2, neon or scalar.
+   instruction set: avx512, avx2, sse2 or neon; scalar where there are no others, or where it was built with them.
 
    Accuracy is that of the Python functions, of which these give the same bits: probabilities within 2 units in the
    last place, losses and gradients within 4. NaN or +inf among a row's logits gives NaN, and so does a row of -inf
