@@ -66,10 +66,10 @@ static ALWAYS_INLINE void accumulate_along(const struct block *b, accumulate_ste
     for (size_t j = 0; j < count; j++) sum[j] = w_acc_zero();
     for (size_t i = 0; i + 2 <= full; i += 2)
         step(context, (struct two){i * LANES, LANES, (i + 1) * LANES, LANES}, sum);
-    if (full % 2 == 1 || tail) {
-        const size_t first = full / 2 * 2 * LANES, left = b->count - first, lanes = left < LANES ? left : LANES;
-        step(context, (struct two){first, lanes, left > LANES ? first + LANES : 0, left - lanes}, sum);
-    }
+    if (full % 2 == 1)
+        step(context, (struct two){(full - 1) * LANES, LANES, full * LANES, tail}, sum);
+    else if (tail)
+        step(context, (struct two){full * LANES, tail, 0, 0}, sum);
     for (size_t j = 0; j < count; j++) {
         w_acc_store(&sum[j], hi, lo);
         fold_sums(hi, lo, 1, LANES, sums[j]);
@@ -112,17 +112,16 @@ static ALWAYS_INLINE void transform(const struct block *b, transform_step *step,
     if (tail) w_store_tail(out + full * LANES, tail, step(context, full * LANES, tail));
 }
 
-/* The same to memory that is not to be read again soon: a line at a time, past the caches. What there is of a line
-   before the first whole one and after the last is one piece of code, as it would be much of all the code. */
+/* The same to memory that is not to be read again soon: a line at a time, past the caches. */
 static ALWAYS_INLINE void transform_streaming(size_t count, transform_step *step, const void *context, real *out) {
-    size_t i = 0, some = (0 - (uintptr_t)out) % 64 / sizeof(real); /* up to the first whole line */
-    some = some < count ? some : count;
-    for (;;) {
-        if (some) w_store_tail(out + i, some, step(context, i, some));
-        for (i += some; i + LANES <= count; i += LANES) w_stream(out + i, step(context, i, LANES));
-        some = count - i;
-        if (some == 0) return;
+    const size_t misaligned = (uintptr_t)out % 64 / sizeof(real);
+    size_t i = 0;
+    if (misaligned != 0) {
+        i = count < LANES - misaligned ? count : LANES - misaligned;
+        w_store_tail(out, i, step(context, 0, i));
     }
+    for (; i + LANES <= count; i += LANES) w_stream(out + i, step(context, i, LANES));
+    if (i < count) w_store_tail(out + i, count - i, step(context, i, count - i));
 }
 
 /* The largest and the second largest value of each lane so far. */

@@ -6,8 +6,8 @@ static inline void drop_classes(const struct fsm_job *job, size_t sample, real *
         if (!*keep) row[k * step] = value;
 }
 
-static ONE_COPY void copy_view(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
-                               real *scratch, int masked, real dropped) {
+static inline void copy_view(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                             real *scratch, int masked, real dropped) {
     if (b->across && samples_lie_along(job, view, b)) {
         if (b->slot == 0) copy_columns(job, view, b, scratch);
     } else if (rows_follow(job, view, b)) {
@@ -55,8 +55,8 @@ static ALWAYS_INLINE real *open_output(const struct fsm_job *job, const struct f
     return scratch;
 }
 
-static ONE_COPY void copy_to_view(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
-                                  real *values, real dropped) {
+static inline void copy_to_view(const struct fsm_job *job, const struct fsm_view *view, const struct block *b,
+                                real *values, real dropped) {
     if (job->where.data != NULL)
         for (size_t i = 0; i < b->rows; i++) drop_classes(job, b->sample + i, values + i, b->lanes, dropped);
     if (!b->across && lies_along(job, view)) return;

@@ -10,12 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A word that is called costs more than it does; what several kernels call for whole rows need not be there twice,
-   and what is large and gains nothing by a caller's constants not even as a copy made for these. */
+/* A word that is called costs more than it does; what several kernels call for whole rows need not be there twice. */
 #if defined(_MSC_VER) && !defined(__clang__)
 #define ALWAYS_INLINE __forceinline
 #define NEVER_INLINE __declspec(noinline)
-#define ONE_COPY NEVER_INLINE
 #define prefetch(address) ((void)(address))
 #define prefetch_far(address) ((void)(address))
 #define prefetch_to_write(address) ((void)(address))
@@ -26,11 +24,6 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #endif
 #define NEVER_INLINE __attribute__((noinline))
-#if defined(__clang__)
-#define ONE_COPY NEVER_INLINE
-#else
-#define ONE_COPY __attribute__((noinline, noclone))
-#endif
 #define prefetch(address) __builtin_prefetch(address)
 #define prefetch_far(address) __builtin_prefetch(address, 0, 2) /* not into the nearest cache */
 #define prefetch_to_write(address) __builtin_prefetch(address, 1)
