@@ -1,5 +1,6 @@
 /* Trains softmax regression in C: softmax_regression [FILE FEATURES CLASSES]. FILE holds a sample a line, its label
-   and then its features; without it, the classes are points around as many centres. docs/trainers/c.md says how to compile it.
+   and then its features; without it, the classes are points around as many centres. docs/trainers/c.md says how to
+   compile it.
  */
 #include <fastsoftmax.h>
 

@@ -71,7 +71,8 @@ static ALWAYS_INLINE wide much_below(const struct below_maximum *c, wide f, wide
 static ALWAYS_INLINE void small_step(const void *context, struct two at, wide_acc *sums) {
     const struct below_maximum *c = context;
     const wide y = load_first(c->b->y, at), y2 = load_second(c->b->y, at);
-    const wide below = much_below(c, load_first(c->b->x, at), y), below2 = much_below(c, load_second(c->b->x, at), y2);
+    const wide below = much_below(c, load_first(c->b->x, at), y),
+               below2 = much_below(c, load_second(c->b->x, at), y2);
     add_two_products(&sums[0], y, below, y2, below2);
 }
 

@@ -84,8 +84,8 @@ enum {
 #define LARGEST_FACTOR 0x1p500
 #define PRODUCT_SCALE 0x1p160
 #define UNSCALED_FACTOR 0x1p200
-#define DISTANCE_UNIT 0x1p-64 /* room too for the splitting of products */
-#define SMALL_DISTANCES 0x1p-636 /* sums of products, in whose terms digits may be lost with that unit, */
+#define DISTANCE_UNIT 0x1p-64       /* room too for the splitting of products */
+#define SMALL_DISTANCES 0x1p-636    /* sums of products, in whose terms digits may be lost with that unit, */
 #define LARGE_DISTANCE_UNIT 0x1p448 /* and none with this one */
 #endif
 
