@@ -4,6 +4,8 @@
 
 #include "real.h"
 
+#define LARGE_WORD ALWAYS_INLINE
+
 static ALWAYS_INLINE void end_streaming(void) {}
 enum { NATIVE = 1 };
 
@@ -96,7 +98,6 @@ static ALWAYS_INLINE v v_upper_half(v a) { return v_from_bits(v_to_bits(a) & UPP
 #if (FSM_REAL_BITS == 32 && defined(FP_FAST_FMAF)) || (FSM_REAL_BITS == 64 && defined(FP_FAST_FMA))
 
 #define HAS_FUSED_MULTIPLY_ADD 1
-#define LARGE_WORD ALWAYS_INLINE
 #if FSM_REAL_BITS == 32
 static ALWAYS_INLINE v v_fma(v a, v b, v c) { return fmaf(a, b, c); }
 static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return fmaf(-a, b, c); }
