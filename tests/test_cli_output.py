@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -133,7 +132,9 @@ def test_an_interrupt_is_exit_code_130(json: bool) -> None:
         [
             sys.executable,
             "-c",
-            "import sys, threading, signal, os, time\n"
+            "import signal, sys, time\n"
+            # Shells have it ignored by what they start in the background, as these tests may be.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from fastsoftmax.__main__ import main\n"
             "from fastsoftmax._cli import benchmark\n"
             "def begin(*_):\n    print('begun', file=sys.stderr, flush=True)\n    time.sleep(60)\n"
@@ -148,10 +149,8 @@ def test_an_interrupt_is_exit_code_130(json: bool) -> None:
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "begun\n"
-    started = time.monotonic()
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 130
     assert errors == "fastsoftmax: interrupted\n"
     assert out == ""
-    assert time.monotonic() - started < 30

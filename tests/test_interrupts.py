@@ -214,8 +214,12 @@ def test_stopped_and_continued(name: str) -> None:
 @installed_backends
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_ended_by_a_signal(name: str, number: signal.Signals) -> None:
-    """As a process that has no handler of its own for it."""
+    """As a process that has no handler of its own for it.
+
+    But for Python's own of SIGINT, which shells have ignored by what they start in the background.
+    """
     script = f"""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     everything()
     threading.Timer(0.05, os.kill, (os.getpid(), {int(number)})).start()
     while True: everything()
