@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import fastsoftmax as fs
@@ -55,8 +54,7 @@ def test_sessions(page: Path) -> None:
     text = page.read_text("utf-8")
     # A fence ends what is expected; an empty line stands for it.
     text = re.sub(r"^```.*$", "", text, flags=re.M)
-    names = {"np": np, "fs": fs} if page.name == "README.md" else {}  # its tour has imported them
-    session = doctest.DocTestParser().get_doctest(text, names, page.name, str(page), 0)
+    session = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
     assert session.examples
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
