@@ -38,3 +38,9 @@ def run_python(
             f"exit status {done.returncode}\n--- output\n{done.stdout}\n--- errors\n{done.stderr}"
         )
     return done
+
+
+def run_compiler(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a compiler, without what is loaded into the tests' own process, as sanitizers may be."""
+    variables = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=check)

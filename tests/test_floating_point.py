@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import fastsoftmax as fsm
 
 from . import cases
 from .environments import ENVIRONMENTS, environment, needs_control, state
-from .subprocesses import run_python
+from .subprocesses import run_compiler, run_python
 from .variants import INSTALLED, Variant
 
 Array = npt.NDArray[Any]
@@ -250,9 +249,9 @@ def test_such_an_object_would_be_found(tmp_path: Path) -> None:
     fast = ["-ffast-math"]
     for name, flags in {"fast": fast, "mended": [*fast, "-fno-fast-math"]}.items():
         library = tmp_path / f"{name}.so"
-        subprocess.run(["gcc", "-shared", "-fPIC", *flags, "-o", library, source], check=True)
+        run_compiler("gcc", "-shared", "-fPIC", *flags, "-o", library, source)
         changes[name] = loading_changes_the_environment(library)
-    version = int(subprocess.check_output(["gcc", "-dumpversion"], text=True).split(".")[0])
+    version = int(run_compiler("gcc", "-dumpversion").stdout.split(".")[0])
     assert changes == {"fast": version < 13, "mended": False}
 
 
@@ -274,10 +273,7 @@ def test_no_flag_gives_arithmetic_up() -> None:
 @pytest.mark.parametrize("flag", ["-ffast-math", "-Ofast", "-ffinite-math-only"])
 def test_kernels_do_not_compile_without_it(flag: str) -> None:
     """Where other flags than the project's are used."""
-    command = ["gcc", flag, "-fsyntax-only", "-I", ROOT / "csrc"]
-    done = subprocess.run(
-        [*command, ROOT / "csrc" / "kernel" / "scalar_float32.c"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    source = ROOT / "csrc" / "kernel" / "scalar_float32.c"
+    done = run_compiler("gcc", flag, "-fsyntax-only", "-I", ROOT / "csrc", source, check=False)
     assert done.returncode != 0
     assert "do not survive -ffast-math" in done.stderr
