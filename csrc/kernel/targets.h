@@ -155,8 +155,10 @@ static NEVER_INLINE void read_probabilities(const struct fsm_job *job, const str
 /* b->y for labels with smoothing: the row without a target, but for the target's own entry. */
 static NEVER_INLINE void smooth_labels(const struct fsm_job *job, const struct block *b, const struct scratch *s,
                                        const struct targets *t) {
-    if (!b->across) memcpy(s->y, s->target_row, b->classes * sizeof *s->y);
-    for (size_t k = 0; b->across && k < b->classes; k++) w_store(s->y + k * LANES, w_set1(s->target_row[k]));
+    if (b->across)
+        for (size_t k = 0; k < b->classes; k++) w_store(s->y + k * LANES, w_set1(s->target_row[k]));
+    else
+        memcpy(s->y, s->target_row, b->classes * sizeof *s->y);
     for (size_t i = 0; i < b->rows; i++)
         if (t->kind[i] == TARGET_DENSE) s->y[t->label[i] * b->lanes + i] = effective_target(job, s, t->label[i], 1);
 }
