@@ -33,8 +33,8 @@ function(fastsoftmax_add_instruction_sets target)
     fastsoftmax_add_instruction_set(${target} scalar -Os)
   endif()
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "${x86_64}" AND NOT MSVC)
-    # Few CPUs are left that run these; for speed they would be half of the library.
-    fastsoftmax_add_instruction_set(${target} sse2 -Os)
+    # Few CPUs are left that run these; with all that the compiler can do they would be half of the library.
+    fastsoftmax_add_instruction_set(${target} sse2 -O2)
     check_c_compiler_flag("-mavx2 -mfma -mf16c" COMPILER_HAS_AVX2)
     if(COMPILER_HAS_AVX2)
       fastsoftmax_add_instruction_set(${target} avx2 -mavx2 -mfma -mf16c)

@@ -28,7 +28,7 @@ static ALWAYS_INLINE wide grid_for(wide largest, const struct shifts *s) {
 /* x - M is exact wherever it matters once |M| > LARGEST_UNSHIFTED: x is then within a factor of two of M, or a
    multiple of a unit that leaves the difference few enough bits. A maximum that is not finite, whose
    row becomes NaN anyway, is treated as 0. `largest` is the largest value that is to be summed. */
-static ALWAYS_INLINE struct shifts find_shifts(wide maxima, wide largest) {
+static LARGE_WORD struct shifts find_shifts(wide maxima, wide largest) {
     const wide zero = w_set1(0), round = w_set1(ROUND_TO_INTEGER);
     const wide size = w_max(maxima, w_sub(zero, maxima));
     struct shifts s;
@@ -67,7 +67,7 @@ struct exponential {
 
    |r| is at most ln 2 / 16 or / 8, and so are the roundings of r, of the polynomial and of the rest, relative to e:
    three times that in units of roundoff is what power + rest may be wrong by, 0.13 or 0.26, and one unit more e. */
-static ALWAYS_INLINE struct exponential shifted_exp(wide x, const struct shifts *s) {
+static LARGE_WORD struct exponential shifted_exp(wide x, const struct shifts *s) {
     x = w_max(s->floor, w_sub(x, s->shift));
     wide steps = w_fma(x, w_set1(POWER_STEPS * LOG2E), s->round);
     wide r = w_reduce(x, w_sub(steps, s->round));

@@ -28,6 +28,12 @@
 #define prefetch_far(address) __builtin_prefetch(address, 0, 2) /* not into the nearest cache */
 #define prefetch_to_write(address) __builtin_prefetch(address, 1)
 #endif
+/* An instruction set that is to be small defines these first: what is long is called there; and where the compiler is
+   not asked for all it can do, it has to be told to keep a vector's registers in registers. */
+#ifndef LARGE_WORD
+#define LARGE_WORD ALWAYS_INLINE
+#define UNROLLED
+#endif
 
 #if FSM_REAL_BITS == 32
 typedef float real;

@@ -7,7 +7,7 @@ static ALWAYS_INLINE v v_fnma(v a, v b, v c) { return v_sub(c, v_mul(a, b)); }
 
 /* x - n ln 2 / POWER_STEPS for integral n below 2^15: the first part of the constant has 38 bits, so that its product
    is exact. */
-static LARGE_WORD v v_reduce(v x, v n) {
+static ALWAYS_INLINE v v_reduce(v x, v n) {
     const v ln2_hi = v_set1(0x1.62e42fefap-1 / POWER_STEPS), ln2_lo = v_set1(0x1.cf79abc9e3b3ap-40 / POWER_STEPS);
     return v_fnma(n, ln2_lo, v_fnma(n, ln2_hi, x));
 }
@@ -22,7 +22,7 @@ static ALWAYS_INLINE v v_product_error(v a, v b, v product) {
 }
 
 /* a (hi + lo), rounded once but for the last terms' own rounding, times a power of two. */
-static LARGE_WORD v v_mul_pair(v a, v hi, v lo, v down) {
+static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo, v down) {
     v product = v_mul(a, hi);
     v error = v_add(v_product_error(a, hi, product), v_mul(a, lo));
     return v_mul(v_add(product, error), down);

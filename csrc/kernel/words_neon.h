@@ -4,7 +4,6 @@
 #include "real.h"
 
 #define HAS_FUSED_MULTIPLY_ADD 1
-#define LARGE_WORD ALWAYS_INLINE
 static ALWAYS_INLINE void end_streaming(void) {}
 enum { NATIVE = LANES / 4 };
 

@@ -4,8 +4,6 @@
 
 #include "real.h"
 
-#define LARGE_WORD ALWAYS_INLINE
-
 static ALWAYS_INLINE void end_streaming(void) {}
 enum { NATIVE = 1 };
 

@@ -1,11 +1,15 @@
 /* The words of the kernels in SSE2, the baseline of x86-64. */
 #include <emmintrin.h>
 
+#define LARGE_WORD NEVER_INLINE
+#if defined(__clang__)
+#define UNROLLED _Pragma("unroll")
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
 #include "real.h"
 
 #define HAS_FUSED_MULTIPLY_ADD 0
-/* What takes many instructions here, for each of the registers of every vector, is called. */
-#define LARGE_WORD NEVER_INLINE
 /* Streamed stores are seen by others after this. */
 static ALWAYS_INLINE void end_streaming(void) { _mm_sfence(); }
 enum { NATIVE = LANES / 4 };
@@ -33,7 +37,7 @@ static ALWAYS_INLINE v v_scale(v steps) {
     __m128i exponent = _mm_slli_epi32(_mm_castps_si128(steps), MANTISSA_BITS - POWER_BITS);
     return _mm_castsi128_ps(_mm_and_si128(exponent, _mm_set1_epi32(EXPONENT_MASK)));
 }
-static LARGE_WORD v v_power(v steps) {
+static ALWAYS_INLINE v v_power(v steps) {
     __m128i j = _mm_and_si128(_mm_castps_si128(steps), _mm_set1_epi32(POWER_STEPS - 1));
     return _mm_setr_ps(power_table[_mm_cvtsi128_si32(j)], power_table[_mm_extract_epi16(j, 2)],
                        power_table[_mm_extract_epi16(j, 4)], power_table[_mm_extract_epi16(j, 6)]);
@@ -110,13 +114,13 @@ static ALWAYS_INLINE void acc_add_scaled(acc *s, v a, factor f) {
 static ALWAYS_INLINE __m128d reduce_half(__m128d x, __m128d n) {
     return _mm_sub_pd(x, _mm_mul_pd(n, _mm_set1_pd(0x1.62e42fefa39efp-1 / POWER_STEPS)));
 }
-static LARGE_WORD v v_reduce(v x, v n) {
+static ALWAYS_INLINE v v_reduce(v x, v n) {
     return halves(reduce_half(low_half(x), low_half(n)), reduce_half(high_half(x), high_half(n)));
 }
 static ALWAYS_INLINE __m128d mul_pair_half(__m128d a, __m128d hi, __m128d lo, __m128d down) {
     return _mm_mul_pd(_mm_mul_pd(a, _mm_add_pd(hi, lo)), down);
 }
-static LARGE_WORD v v_mul_pair(v a, v hi, v lo, v down) {
+static ALWAYS_INLINE v v_mul_pair(v a, v hi, v lo, v down) {
     return halves(mul_pair_half(low_half(a), low_half(hi), low_half(lo), low_half(down)),
                   mul_pair_half(high_half(a), high_half(hi), high_half(lo), high_half(down)));
 }
@@ -144,7 +148,7 @@ static ALWAYS_INLINE v v_scale(v steps) {
     __m128i exponent = _mm_slli_epi64(_mm_castpd_si128(steps), MANTISSA_BITS - POWER_BITS);
     return _mm_castsi128_pd(_mm_and_si128(exponent, _mm_set1_epi64x(EXPONENT_MASK)));
 }
-static LARGE_WORD v v_power(v steps) {
+static ALWAYS_INLINE v v_power(v steps) {
     __m128i j = _mm_and_si128(_mm_castpd_si128(steps), _mm_set1_epi64x(POWER_STEPS - 1));
     return _mm_setr_pd(power_table[_mm_cvtsi128_si32(j)], power_table[_mm_extract_epi16(j, 4)]);
 }
