@@ -85,6 +85,17 @@ static ALWAYS_INLINE void wait_for_more(const struct block *b, const struct row_
     b->e[r->at[0]] = 0;
 }
 
+static ALWAYS_INLINE void add_block_classes(const struct block *b, const wide_factor *share, const wide_factor *less,
+                                            int any_dense, struct mean_sums *m) {
+    for (size_t k = 0; k < b->count; k += LANES) {
+        const size_t lanes = b->count - k < LANES ? b->count - k : LANES;
+        wide_acc sum = w_acc_load(m->hi + k, m->lo + k);
+        w_acc_add_scaled(&sum, load_lanes(b->e + k, lanes, 0), share);
+        if (any_dense) w_acc_add_scaled(&sum, load_lanes(b->y + k, lanes, 0), less);
+        w_acc_store(&sum, m->hi + k, m->lo + k);
+    }
+}
+
 /* A block at once: any but rows along the lanes whose targets are labels. What the class treated apart would add is
    undone. */
 static NEVER_INLINE void add_block_to_mean(const struct block *b, int any_dense, const struct row_results *r,
@@ -101,13 +112,10 @@ static NEVER_INLINE void add_block_to_mean(const struct block *b, int any_dense,
         kept_lo[i] = m->lo[at];
     }
     const wide_factor share = w_factor_load(share_hi, share_lo), less = w_factor_load(target, zero);
-    for (size_t k = 0; k < b->count; k += LANES) {
-        const size_t lanes = b->count - k < LANES ? b->count - k : LANES;
-        wide_acc sum = w_acc_load(m->hi + k, m->lo + k);
-        w_acc_add_scaled(&sum, load_lanes(b->e + k, lanes, 0), &share);
-        if (any_dense) w_acc_add_scaled(&sum, load_lanes(b->y + k, lanes, 0), &less);
-        w_acc_store(&sum, m->hi + k, m->lo + k);
-    }
+    if (any_dense)
+        add_block_classes(b, &share, &less, 1, m);
+    else
+        add_block_classes(b, &share, &less, 0, m);
     for (size_t i = 0; i < b->lanes; i++) {
         const size_t at = r->at[i] * b->lanes + i;
         m->hi[at] = kept_hi[i];
