@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -154,6 +155,8 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, default=Path("confident.png"), metavar="FILE")
     parser.add_argument("--no-plot", action="store_true")
     options = parser.parse_args()
+    if importlib.util.find_spec("sklearn") is None:
+        sys.exit('the digits come with scikit-learn: pip install "fastsoftmax[examples]"')
     gradients = installed()
     shares: dict[str, list[float]] = {name: [] for name in gradients}
     print("share of samples whose gradient at the true class is exactly 0\n")

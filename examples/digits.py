@@ -303,6 +303,8 @@ def compare(model: Model, curve: Curve, reference: str, epochs: int | None) -> b
 def main() -> int:
     """Train, print, draw; return 1 if the backends differ, or else 0."""
     arguments = parse()
+    if importlib.util.find_spec("sklearn") is None:
+        sys.exit('the digits come with scikit-learn: pip install "fastsoftmax[examples]"')
     names = list(MODELS) if arguments.model == "all" else [arguments.model]
     curves: dict[str, Curve] = {}
     same = True

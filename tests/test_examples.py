@@ -90,6 +90,22 @@ def test_bad_epochs_are_refused(tmp_path: Path) -> None:
     assert "--epochs must be at least 1" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["digits", "confident"])
+def test_without_scikit_learn_the_message_says_what_to_install(name: str, tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys; sys.modules['sklearn'] = None; sys.argv = sys.argv[1:];"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(DIGITS.with_name(f"{name}.py"))],
+        cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=TIMEOUT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == ""
+    message = 'the digits come with scikit-learn: pip install "fastsoftmax[examples]"'
+    assert done.stderr == f"{message}\n"
+
+
 def test_confident_samples_keep_their_gradient(tmp_path: Path) -> None:
     """At the end of a short run some samples have a margin of 17, and each still has a gradient."""
     example = DIGITS.with_name("confident.py")
