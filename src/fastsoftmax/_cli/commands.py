@@ -309,9 +309,10 @@ def _show_errors(
     output: Output, plan: largest_errors.Plan, worst: list[Worst], notes: list[str]
 ) -> None:
     output.heading("Largest errors, in units in the last place of the exact value")
-    output.line("c is there once for each instruction set. Losses and gradients are per sample;")
-    output.line("the mean gradient is measured by the mean of |p − t|. In float32 an error of")
-    output.line("1.7e+07 is a 0 in place of a small number.")
+    output.line("c, numba and numpy are our backends, c with each of its instruction sets; NumPy,")
+    output.line("SciPy and so on are the libraries, which promise no bound. Losses and gradients")
+    output.line("are per sample; the mean gradient is measured by the mean of |p − t|. In float32")
+    output.line("an error of 1.7e+07 is a 0 in place of a small number.")
     for table in largest_errors.tables(plan, worst):
         output.table(table)
     output.line()
