@@ -17,10 +17,11 @@ from .adapters import library
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+README = ROOT / "README.md"
 PACKAGE = ROOT / "src" / "fastsoftmax"
 #: What a page needs, by its name; it is skipped elsewhere.
 NEEDED = {"sklearn": ("sklearn",), "boosting": ("xgboost", "lightgbm"), "scale": ("dask",)}
-MARKDOWN = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "bench" / "README.md"]
+MARKDOWN = [*sorted(DOCS.rglob("*.md")), README, ROOT / "bench" / "README.md"]
 PAGES = [page for page in MARKDOWN if re.search(r"^>>> ", page.read_text("utf-8"), re.MULTILINE)]
 #: Modules with public names, by the page of the reference that has them.
 MODULES = {
@@ -60,6 +61,14 @@ def test_sessions(page: Path) -> None:
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     runner.run(session, out=report.append)
     assert runner.summarize(verbose=False).failed == 0, "".join(report)
+
+
+def test_the_tour_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """As installed without extras or a compiler: on no backend but the one that is everywhere."""
+    (tour,) = re.findall(r"^```python\n(import.*?)^```", README.read_text("utf-8"), re.M | re.S)
+    assert set(re.findall(r'backend="(\w+)"', tour)) == {"numpy"}
+    exec(compile(tour, str(README), "exec"), {})
+    assert capsys.readouterr().out.startswith(f"fastsoftmax {fs.__version__}\n")
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=name_of)
