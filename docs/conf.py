@@ -25,6 +25,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "numpydoc",
     "sphinx_copybutton",
+    "function_links",
     "html_anchors",
     "mathml",
     "repository_links",
@@ -37,6 +38,17 @@ exclude_patterns = ["_extensions", "figures/*.json"]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4
 myst_dmath_double_inline = True
+# Names on the others may be those of a trainer's own functions.
+function_pages = [
+    "quickstart",
+    "reference/options",
+    "reference/settings",
+    "tasks/boosting",
+    "tasks/linear-heads",
+    "tasks/loss-and-gradient",
+    "tasks/probabilities",
+    "tasks/reproducible-bits",
+]
 repository_url = _metadata.get("urls", {}).get("Repository", "")
 
 # --- Docstrings ------------------------------------------------------------------------------
