@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import fastsoftmax as fs
+
 from .command_line import TIMEOUT, assert_plain, command, hide, on_a_terminal, run, visible
 
 BENCH = ("bench", "--shapes", "3x4", "--rounds", "3", "--backends", "numpy", "--ops", "softmax")
@@ -62,6 +64,29 @@ def test_a_terminal_for_ascii_gets_ascii() -> None:
     shown = on_a_terminal({"PYTHONIOENCODING": "ascii"}, *CHECK)
     assert shown.isascii()
     assert "(p - t)" in visible(shown)
+
+
+@pytest.mark.parametrize("name", ["FASTSOFTMAX_BACKEND", "FASTSOFTMAX_NUM_THREADS"])
+@pytest.mark.parametrize("arguments", [CHECK, ("info",), ("info", "--json")])
+def test_a_variable_without_a_meaning_is_exit_code_2(arguments: tuple[str, ...], name: str) -> None:
+    done = run(*arguments, environment={name: "0.5"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"fastsoftmax: {name}=0.5 ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_instruction_set_that_is_none_is_exit_code_2() -> None:
+    if "c" not in fs.available_backends():
+        pytest.skip("the variable is of the C extension")
+    environment = {"FASTSOFTMAX_ISA": "mmx", "FASTSOFTMAX_BACKEND": ""}
+    done = run("info", environment=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("fastsoftmax: FASTSOFTMAX_ISA=mmx is not an instruction set")
+
+
+def test_variables_are_shown_by_their_names() -> None:
+    done = run("info", environment={"FASTSOFTMAX_NUM_THREADS": "1"})
+    assert re.search("^environment: FASTSOFTMAX_NUM_THREADS +1$", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("arguments", [BENCH, CHECK, ACCURACY, ("info",)])

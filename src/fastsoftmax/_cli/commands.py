@@ -221,7 +221,7 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Return the entries of nested mappings as (path, text)."""
     entries: list[tuple[str, str]] = []
     for key, value in config.items():
-        name = prefix + str(key).replace("_", " ")
+        name = prefix + str(key)
         if isinstance(value, Mapping):
             entries += _flat(value, f"{name}: ")
         elif isinstance(value, list | tuple | set | frozenset):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypeVar
 
-from .. import __version__, get_num_threads
+from .. import __version__, get_backend, get_num_threads
 from .._accuracy.reference import FUNCTIONS
 from .._accuracy.survey import KINDS
 from .._plotting.look import FORMATS, THEMES, PlotError
@@ -88,6 +88,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         except SystemExit:  # after --help, --version or a message
             print(end="", flush=True)
             raise
+        _check_environment()
         code = COMMANDS[arguments.command](arguments)
         print(end="", flush=True)
     except BrokenPipeError:  # as in `fastsoftmax | head -1`
@@ -109,6 +110,15 @@ def run(argv: Sequence[str] | None = None) -> int:
         print(f"fastsoftmax: wrong answer by {error}", file=sys.stderr)
         return 1
     return code
+
+
+def _check_environment() -> None:
+    """Raise `RequestError` for a variable whose value means nothing, before anything is shown."""
+    try:
+        get_backend()
+        get_num_threads()
+    except (ValueError, ImportError) as error:
+        raise RequestError(str(error)) from error
 
 
 def _close_output() -> None:
