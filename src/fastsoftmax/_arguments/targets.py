@@ -152,7 +152,9 @@ def _fit(labels: Array, num_classes: int, ignore_index: int | None) -> tuple[Arr
     ignored = np.zeros(labels.shape, bool) if ignore_index is None else labels == ignore_index
     if (bad & ~ignored).any():
         raise label_error(labels, num_classes, ignore_index)
-    return np.where(ignored, -1, labels).astype(INT64), -1
+    fitting = np.where(ignored, 0, labels).astype(INT64)
+    fitting[ignored] = -1
+    return fitting, -1
 
 
 def _is_array_like(targets: object) -> bool:
