@@ -340,6 +340,8 @@ def large() -> tuple[Array, Array, Array]:
 
 def test_blas_has_no_more_threads_than_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     before = blas_threads()
+    if not before:
+        pytest.skip("this NumPy has a BLAS of its own, without threads")
     during = []
     evaluate = _linear.evaluate_rows
 

@@ -113,9 +113,9 @@ def bench(arguments: argparse.Namespace) -> int:
 def accuracy(arguments: argparse.Namespace) -> int:
     """Find the largest errors, ours and others'; the exit code is 1 if one of ours is too large."""
     output = _output(arguments)
-    _check_plot(arguments)
     plan = largest_errors.Plan(arguments.functions, arguments.dtypes, arguments.rows)
     plan.check(plot=arguments.plot is not None)
+    _check_plot(arguments)
     backends = _backends(arguments.backends)
     with progress(1 + len(plan.dtypes) * (1 + len(plan.kinds)), "judging") as begin:
         begin("importing the other libraries")
