@@ -23,6 +23,9 @@ from .typing import accepted, refused
 def check_type(value: object, claimed: Any) -> Any:
     """`typing.assert_type`, but that it looks: at classes, dtypes and the parts of tuples."""
     origin, arguments = get_origin(claimed), get_args(claimed)
+    if isinstance(origin, getattr(typing, "TypeAliasType", ())):  # NumPy 2.5's NDArray is one
+        claimed = origin.__value__[arguments]
+        origin, arguments = get_origin(claimed), get_args(claimed)
     if claimed is Any:
         return value
     if origin in (typing.Union, types.UnionType):
