@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,12 +41,16 @@ class _Unversioned(ctypes.Structure):
 class Tensor:
     """An array by DLPack alone, with any field of its tensor another one."""
 
+    # Whoever imports a tensor may delete it at any later time, without the GIL also elsewhere.
+    _exported: ClassVar[list[Tensor]] = []
+
     def __init__(self, values: Array, versioned: bool = True, **fields: Any) -> None:
         self.values, self.fields, self.versioned = values, fields, versioned
         self.device: Any = fields.pop("device", (1, 0))
         self.name: bytes | None = fields.pop("name", None)
         self.deleted = 0
         self._delete = DELETER(self._count)
+        self._exported.append(self)
 
     def _count(self, _: int) -> None:
         self.deleted += 1
