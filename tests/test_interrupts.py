@@ -12,6 +12,7 @@ import time
 import pytest
 
 from .computing import PRELUDE, WATCHDOG, installed_backends, needs_signals, repeats, run_with
+from .subprocesses import WITHOUT_GIL
 from .variants import INSTALLED
 
 pytestmark = needs_signals
@@ -235,6 +236,9 @@ def test_ended_by_a_signal(name: str, number: signal.Signals) -> None:
     assert done.returncode == -number
 
 
+@pytest.mark.skipif(
+    WITHOUT_GIL, reason="faulthandler walks frames that other threads run just then"
+)
 @installed_backends
 def test_profilers(name: str) -> None:
     """In all threads, which are also asked where they are."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .subprocesses import run_python
+from .subprocesses import WITHOUT_GIL, run_python
 from .variants import INSTALLED, TESTED
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
@@ -37,6 +37,7 @@ def run(script: str, backend: str) -> str:
     importlib.util.find_spec("_testcapi") is None,
     reason="this Python has no _testcapi, whose set_nomemory lets allocations fail",
 )
+@pytest.mark.skipif(WITHOUT_GIL, reason="refused a list, CPython 3.13t corrupts its own memory")
 def test_every_allocation_of_the_extension_refused() -> None:
     """One after another: MemoryError and nothing else, no reference lost, the next call right.
 

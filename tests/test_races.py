@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import itertools
-import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ import pytest
 import fastsoftmax as fsm
 
 from . import cases
-from .subprocesses import run_python
+from .subprocesses import WITHOUT_GIL, run_python
 from .variants import INSTALLED, TESTED, VARIANTS, Variant
 
 Array = npt.NDArray[Any]
@@ -317,7 +316,7 @@ def test_inputs_that_change_meanwhile(name: str) -> None:
 
 @needs_c
 @pytest.mark.skipif(
-    sysconfig.get_config_var("Py_GIL_DISABLED") == 1,
+    WITHOUT_GIL,
     reason="without the GIL an array is not to be asked for its shape while that is set",
 )
 def test_logits_that_get_another_shape_meanwhile() -> None:
