@@ -21,6 +21,7 @@ Array = npt.NDArray[Any]
 
 M, K, D = 4, 3, 2
 SENTINEL = -77.0
+MOST_AXES = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32
 X = (np.arange(12, dtype=np.float32).reshape(M, K) - 5) / 4
 LABELS = np.array([0, 1, 2, 0])
 SOFT = np.full((M, K), 1 / 3, np.float32)
@@ -262,7 +263,7 @@ BAD: dict[str, Callable[[Array], Any]] = {
     "a generator": lambda values: (value for value in values.ravel()),
     "another shape": lambda values: np.ones((*values.shape, 2), values.dtype),
     "another length": lambda values: np.ones((values.shape[0] + 1, 7, *values.shape[1:])),
-    "64 axes": lambda values: np.ones((1,) * 64),
+    "as many axes as there can be": lambda values: np.ones((1,) * MOST_AXES),
     "__array__ raises": lambda values: AsArray(_raise),
     "__array__ of None": lambda values: AsArray(lambda: None),
     "__array__ of a list": lambda values: AsArray(values.tolist),

@@ -117,7 +117,7 @@ GARBAGE: dict[str, Callable[[], Any]] = {
     "scalar array": lambda: np.array(1.0, np.float32),
     "one dimension": lambda: np.ones(3, np.float32),
     "four dimensions": lambda: np.ones((1, 1, 4, 3), np.float32),
-    "64 dimensions": lambda: np.ones((1,) * 64, np.float32),
+    "most dimensions": lambda: np.ones((1,) * hostile.MOST_AXES, np.float32),
     "empty": lambda: np.ones((0, 4, 3), np.float32),
     "no classes": lambda: np.ones((1, 4, 0), np.float32),
     "longer": lambda: np.ones((1, 5, 3), np.float32),

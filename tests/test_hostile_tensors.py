@@ -23,6 +23,11 @@ from .variants import INSTALLED, Variant
 
 Array = npt.NDArray[Any]
 
+pytestmark = pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) < "2.1.0",
+    reason="NumPy asks for tensors with a version, which most are here, from 2.1 on",
+)
+
 DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _new_capsule = ctypes.pythonapi.PyCapsule_New
 _new_capsule.restype = ctypes.py_object

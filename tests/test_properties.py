@@ -30,7 +30,7 @@ def rows(draw: st.DrawFn, scale: float = 60.0, min_classes: int = 1) -> Array:
     elements = st.one_of(
         st.floats(-scale, scale, width=width),
         st.integers(-5, 5).map(float),
-        st.sampled_from([0.0, -0.0, scale, -scale, 1e-30, float(np.float32(np.log(2)))]),
+        st.sampled_from([0.0, -0.0, scale, -scale, *map(float, np.float32([1e-30, np.log(2)]))]),
     )
     return np.asarray(draw(hnp.arrays(dtype, shape, elements=elements)))
 
