@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import sysconfig
 import textwrap
 from pathlib import Path
 
 TIMEOUT = 600  # seconds; a script that hangs is killed and fails its test
-WITHOUT_GIL = sysconfig.get_config_var("Py_GIL_DISABLED") == 1
 
 
 def run_python(

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from .computing import PRELUDE, WATCHDOG, installed_backends, needs_signals, repeats, run_with
-from .subprocesses import WITHOUT_GIL
+from .interpreter import WITHOUT_GIL
 from .variants import INSTALLED
 
 pytestmark = needs_signals

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .subprocesses import WITHOUT_GIL, run_python
+from .interpreter import WITHOUT_GIL
+from .subprocesses import run_python
 from .variants import INSTALLED, TESTED
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")

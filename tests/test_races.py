@@ -18,7 +18,8 @@ import pytest
 import fastsoftmax as fsm
 
 from . import cases
-from .subprocesses import WITHOUT_GIL, run_python
+from .interpreter import WITHOUT_GIL
+from .subprocesses import run_python
 from .variants import INSTALLED, TESTED, VARIANTS, Variant
 
 Array = npt.NDArray[Any]
