@@ -19,14 +19,16 @@ pytestmark = needs_signals
 
 STATE = """
     from threadpoolctl import threadpool_info
+    from fastsoftmax._linear.blas import _limits
     features, weight = np.ones((800, 64), np.float32), np.ones((100, 64), np.float32)
     def linear(): return f.linear_cross_entropy_value_and_grad(
-        features, weight, labels[:800], num_threads=1, workspace_bytes=200_000)[0]
+        features, weight, labels[:len(features)], num_threads=1, workspace_bytes=200_000)[0]
     def state():
         # what a call must leave as it was
         blas = [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]
         module = sys.modules.get("fastsoftmax._backends.numba_kernels.parallel")
-        return f.get_backend(), f.get_num_threads(), blas, module and dict(module._pool._users)
+        helpers = module and dict(module._pool._users)
+        return f.get_backend(), f.get_num_threads(), blas, helpers, *map(list, (_limits._calls, _limits._before))
 """
 
 
@@ -57,60 +59,53 @@ def test_keyboard_interrupt(name: str) -> None:
     assert run_with(name, script) == "done"
 
 
-INTERRUPTED_EVERYWHERE = """
+IN_THE_MIDST = """
     # Python looks for signals where a function of its own begins and where any other has returned:
-    # an interrupt comes at each of these places in turn, in one file.
-    def interrupt(work, file):
-        places = 0
+    # a handler is called at each of these places in turn, of this package and of threadpoolctl.
+    def in_the_midst(work, expected, handler):
+        place = 0
         while True:
-            left = places
+            left = place
             def profiler(frame, event, argument):
                 nonlocal left
-                if event in ("call", "c_return") and frame.f_code.co_filename.endswith(file):
+                file = frame.f_code.co_filename
+                if event in ("call", "c_return") and ("fastsoftmax" in file or "threadpool" in file):
                     left -= 1
                     if left < 0:
                         sys.setprofile(None)
-                        raise KeyboardInterrupt
+                        handler()
             sys.setprofile(profiler)
             try:
-                work()
-                sys.setprofile(None)
-                return places
+                assert work() == expected, place
             except KeyboardInterrupt:
-                places += 1
-            assert state() == before, (places, state(), before)
+                pass
+            sys.setprofile(None)
+            assert state() == before, (place, state(), before)
+            if left >= 0: return place
+            place += 1
+    def ctrl_c(): raise KeyboardInterrupt
 """
 
 
-def test_an_interrupt_anywhere_leaves_blas_as_it_was() -> None:
+@installed_backends
+@pytest.mark.parametrize("handler", ["ctrl_c", "everything", "linear"])
+def test_a_handler_anywhere_leaves_all_as_it_was(name: str, handler: str) -> None:
+    """Be it that it raises or that it calls: threads, helpers and BLAS are the next call's."""
+    rows = 700 if name == "numpy" else 7000  # it is slow, and has no threads
     script = (
         STATE
-        + INTERRUPTED_EVERYWHERE
-        + """
-    loss = linear()
-    from fastsoftmax._linear.blas import _limits
+        + IN_THE_MIDST
+        + f"""
+    x, labels = x[:{rows}], labels[:{rows}]
+    features = features[:{rows}]
+    expected, loss = everything(), linear()
     before = state()
-    print(interrupt(linear, os.path.join("_linear", "blas.py")) > 5)
-    assert linear() == loss and state() == before and not _limits._calls and not _limits._before
+    print(in_the_midst(everything, expected, {handler}) > 3,
+          in_the_midst(linear, loss, {handler}) > 100)
+    assert everything() == expected and linear() == loss
     """
     )
-    assert run_with("numpy", script) == "True"
-
-
-@pytest.mark.skipif("numba" not in INSTALLED, reason="numba is not installed")
-def test_an_interrupt_anywhere_leaves_the_helpers_to_the_next_call() -> None:
-    script = (
-        STATE
-        + INTERRUPTED_EVERYWHERE
-        + """
-    expected = everything()
-    from fastsoftmax._backends.numba_kernels.parallel import _pool
-    before = state()
-    print(interrupt(everything, os.path.join("numba_kernels", "parallel.py")) > 5)
-    assert everything() == expected and not _pool._users
-    """
-    )
-    assert run_with("numba", script) == "True"
+    assert run_with(name, script) == "True True"
 
 
 @installed_backends

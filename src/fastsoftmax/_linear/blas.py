@@ -47,9 +47,11 @@ class _Limits:
 
     def enter(self, call: object, num_threads: int) -> None:
         with self._lock:
+            # Read before this call counts: a handler's call in the midst of the reading ends by
+            # restoring all, and what is read after it is no limit of its own.
+            before = self._before or [(library, library.num_threads) for library in self._find()]
             self._calls.add(call)
-            if not self._before:
-                self._before = [(library, library.num_threads) for library in self._find()]
+            self._before = self._before or before
             for library, _ in self._before:
                 if library.num_threads > num_threads:
                     library.set_num_threads(num_threads)
