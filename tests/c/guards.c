@@ -1,9 +1,9 @@
-/* Calls every kernel on arrays next to pages that cannot be touched: guards [--every N] [--seed N]
+/* Calls every kernel on arrays next to pages that cannot be touched: guards [--every N] [--part K] [--seed N]
 
    Arrays begin right after a forbidden page or end right before one, or so many bytes away from it that every
    alignment within a cache line occurs. Whatever touches a byte beyond ends the program with the case; and inputs
-   must stay as they are, and results be those in ordinary memory, to the bit. With --every N only about one case in N
-   is worked, another choice for each seed. */
+   must stay as they are, and results be those in ordinary memory, to the bit. With --every N the cases are
+   dealt at random, as the seed says, into N parts, of which one is worked: 0, or part K. */
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -38,8 +38,8 @@ static struct {
 } count;
 
 static struct {
-    unsigned long seed, every;
-} options = {1, 1};
+    unsigned long seed, every, part;
+} options = {1, 1, 0};
 
 static void say_case(const char *what, const char *of) {
     static const char *const callers[] = {"kernel", "fsm_run", "fastsoftmax.h"};
@@ -162,7 +162,7 @@ static int check_case(const struct guard_case *c, int all_alignments) {
 static int is_chosen(void) {
     static size_t number;
     struct generator g = {(uint64_t)options.seed << 40 ^ number++};
-    return random_bits(&g) % options.every == 0;
+    return random_bits(&g) % options.every == options.part;
 }
 
 /* With every instruction set of this CPU. */
@@ -309,6 +309,7 @@ static int parse(int argument_count, char **arguments) {
     for (int i = 1; i < argument_count; i += 2) {
         unsigned long *number = strcmp(arguments[i], "--seed") == 0    ? &options.seed
                                 : strcmp(arguments[i], "--every") == 0 ? &options.every
+                                : strcmp(arguments[i], "--part") == 0  ? &options.part
                                                                        : NULL;
         char *end;
         if (number == NULL || i + 1 == argument_count) return -1;
@@ -316,12 +317,12 @@ static int parse(int argument_count, char **arguments) {
         *number = strtoul(arguments[i + 1], &end, 10);
         if (errno != 0 || end == arguments[i + 1] || *end != '\0') return -1;
     }
-    return options.every == 0 ? -1 : 0;
+    return options.part < options.every ? 0 : -1;
 }
 
 int main(int argument_count, char **arguments) {
     if (parse(argument_count, arguments) < 0) {
-        fprintf(stderr, "usage: %s [--seed N] [--every N]\n", arguments[0]);
+        fprintf(stderr, "usage: %s [--every N] [--part K] [--seed N]\n", arguments[0]);
         return 2;
     }
     for (int array = 0; array < ARRAYS; array++)
@@ -338,8 +339,8 @@ int main(int argument_count, char **arguments) {
         fprintf(stderr, "no memory\n");
         return 2;
     }
-    printf("seed %lu, every %lu: %zu cases, %zu calls between guard pages\n", options.seed, options.every,
-           count.cases, count.calls);
+    printf("seed %lu, part %lu of %lu: %zu cases, %zu calls between guard pages\n", options.seed, options.part,
+           options.every, count.cases, count.calls);
     printf(count.failures == 0 ? "all passed\n" : "FAILED\n");
     return count.failures == 0 ? 0 : 1;
 }
