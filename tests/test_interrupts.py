@@ -28,7 +28,8 @@ STATE = """
         blas = [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]
         module = sys.modules.get("fastsoftmax._backends.numba_kernels.parallel")
         helpers = module and dict(module._pool._users)
-        return f.get_backend(), f.get_num_threads(), blas, helpers, *map(list, (_limits._calls, _limits._before))
+        limits = list(_limits._calls), list(_limits._before)
+        return f.get_backend(), f.get_num_threads(), blas, helpers, limits
 """
 
 
@@ -69,7 +70,8 @@ IN_THE_MIDST = """
             def profiler(frame, event, argument):
                 nonlocal left
                 file = frame.f_code.co_filename
-                if event in ("call", "c_return") and ("fastsoftmax" in file or "threadpool" in file):
+                ours = "fastsoftmax" in file or "threadpoolctl" in file
+                if ours and event in ("call", "c_return"):
                     left -= 1
                     if left < 0:
                         sys.setprofile(None)
