@@ -14,16 +14,21 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
-from dask.distributed import Client, LocalCluster
 from numpy.typing import NDArray
-from scipy import optimize
+
+try:
+    import dask.array as da
+    from dask.distributed import Client, LocalCluster
+    from scipy import optimize
+except ModuleNotFoundError as missing:
+    sys.exit(f'{missing}: pip install "fastsoftmax[dask]" distributed scipy')
 
 import fastsoftmax.dask as fsd
 

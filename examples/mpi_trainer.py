@@ -26,11 +26,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 
 import fastsoftmax as fs
 from fastsoftmax import sharded
+
+try:
+    from mpi4py import MPI
+except ModuleNotFoundError as missing:
+    sys.exit(f'{missing}: pip install mpi4py mpich "fastsoftmax[examples]"')
 
 Array = NDArray[Any]
 

@@ -16,10 +16,15 @@ import time
 from typing import Any
 
 import numpy as np
-from numba import njit
-from sklearn.datasets import load_digits
 
 import fastsoftmax as fs
+
+try:
+    from numba import njit
+    from sklearn.datasets import load_digits
+except ModuleNotFoundError as missing:
+    sys.exit(f'{missing}: pip install "fastsoftmax[numba,examples]"')
+
 from fastsoftmax.numba import cross_entropy_value_and_grad_row
 
 

@@ -90,20 +90,43 @@ def test_bad_epochs_are_refused(tmp_path: Path) -> None:
     assert "--epochs must be at least 1" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["digits", "confident"])
-def test_without_scikit_learn_the_message_says_what_to_install(name: str, tmp_path: Path) -> None:
+def run_without(module: str, example: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run an example, by its name, as where a module is not installed."""
     code = (
-        "import runpy, sys; sys.modules['sklearn'] = None; sys.argv = sys.argv[1:];"
+        f"import runpy, sys; sys.modules[{module!r}] = None; sys.argv = sys.argv[1:];"
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(DIGITS.with_name(f"{name}.py"))],
-        cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=TIMEOUT, check=False,
+    return subprocess.run(
+        [sys.executable, "-c", code, str(DIGITS.with_name(f"{example}.py"))],
+        cwd=directory, capture_output=True, encoding="utf-8", timeout=TIMEOUT, check=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["digits", "confident"])
+def test_without_scikit_learn_the_message_says_what_to_install(name: str, tmp_path: Path) -> None:
+    done = run_without("sklearn", name, tmp_path)
     assert done.returncode == 1
     assert done.stdout == ""
     message = 'the digits come with scikit-learn: pip install "fastsoftmax[examples]"'
     assert done.stderr == f"{message}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "install"),
+    [
+        ("numba_trainer", "numba", '"fastsoftmax[numba,examples]"'),
+        ("dask_softmax_regression", "dask", '"fastsoftmax[dask]" distributed scipy'),
+        ("mpi_trainer", "mpi4py", 'mpi4py mpich "fastsoftmax[examples]"'),
+    ],
+)
+def test_without_its_library_an_example_says_what_to_install(
+    name: str, module: str, install: str, tmp_path: Path
+) -> None:
+    done = run_without(module, name, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert module in done.stderr
+    assert done.stderr.endswith(f": pip install {install}\n")
 
 
 def test_confident_samples_keep_their_gradient(tmp_path: Path) -> None:
