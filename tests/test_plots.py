@@ -96,6 +96,14 @@ def test_colours_stand_out_from_the_background(theme: str) -> None:
     assert min(contrast(color, colors.background) for color in colors.colors) > 3
 
 
+def test_the_legend_says_which_are_ours() -> None:
+    """Of which one is called as NumPy is."""
+    labels = {name: look.style_of(name, "light").label for name in NAMES}
+    assert labels["numpy"] == "fastsoftmax, numpy"
+    assert [n for n, label in labels.items() if "fastsoftmax" in label] == ["c", "numba", "numpy"]
+    assert labels["NumPy"] == "NumPy"
+
+
 @themes
 def test_series_differ_without_colour(theme: str) -> None:
     styles = [look.style_of(name, theme) for name in NAMES]

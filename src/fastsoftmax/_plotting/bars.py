@@ -204,8 +204,10 @@ def _legend(
 
     background = figure.get_facecolor()
     handles: list[Any] = [
-        Patch(facecolor=style.color, hatch=hatch, edgecolor=background, linewidth=0, label=name)
-        for name, (style, hatch) in styles.items()
+        Patch(
+            facecolor=style.color, hatch=hatch, edgecolor=background, linewidth=0, label=style.label
+        )
+        for style, hatch in styles.values()
     ]
     handles += [
         Line2D([], [], color=color, marker=marker, markersize=5, linewidth=2, label=name)

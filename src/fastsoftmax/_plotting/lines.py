@@ -121,16 +121,17 @@ def line_chart(
             _draw(axis, panel, names, theme, spread)
         for axis in axes[len(panels) :]:
             axis.remove()
-        handles = [_handle(name, style_of(name, theme, i).line) for i, name in enumerate(names)]
+        styles = [style_of(name, theme, place) for place, name in enumerate(names)]
+        handles = [_handle(style.label, style.line) for style in styles]
         handles += [_handle(text, _guide_line(theme)) for text in guides]
         figure.legend(handles=handles, loc="outside upper left", ncols=min(per_line, len(handles)))
         save(figure, path)
 
 
-def _handle(name: str, style: Mapping[str, Any]) -> Any:
+def _handle(label: str, style: Mapping[str, Any]) -> Any:
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], label=name, **style)
+    return Line2D([], [], label=label, **style)
 
 
 def _guide_line(theme: str) -> dict[str, Any]:

@@ -54,6 +54,9 @@ _PLACES = {
     "ONNX Runtime": (7, 7),
 }
 
+# Of the names above, our backends: one of them is called as NumPy is.
+_OURS = ("c", "numba", "numpy")
+
 
 class PlotError(Exception):
     """A plot cannot be drawn or saved; the message says why and what would help."""
@@ -105,8 +108,12 @@ THEMES = {
 
 @dataclass(frozen=True)
 class Style:
-    """How one series looks: by its colour, and without it by dash and marker."""
+    """How one series looks: by its colour, and without it by dash and marker.
 
+    `label` is its name for a legend.
+    """
+
+    label: str
     color: str
     dash: tuple[float, ...]
     marker: str
@@ -128,7 +135,8 @@ def style_of(name: str, theme: str, place: int = 0) -> Style:
     """Return the style of a series: that of its name, or of its place if the name has none."""
     color, mark = _PLACES.get(name, (place % 8, place % 8))
     dash, marker = _MARKS[mark]
-    return Style(THEMES[theme].colors[color], dash, marker, 2.4 if name == "c" else 1.6)
+    label = f"fastsoftmax, {name}" if name in _OURS else name
+    return Style(label, THEMES[theme].colors[color], dash, marker, 2.4 if name == "c" else 1.6)
 
 
 def require_matplotlib() -> None:
