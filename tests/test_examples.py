@@ -24,9 +24,14 @@ pytestmark = [
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the example in a folder, its output in pipes."""
+    """Run the example of the digits in a folder."""
+    return run_python(folder, str(DIGITS), *arguments)
+
+
+def run_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments in a folder, its output in pipes."""
     return subprocess.run(
-        [sys.executable, str(DIGITS), *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         capture_output=True,
         encoding="utf-8",
@@ -90,16 +95,13 @@ def test_bad_epochs_are_refused(tmp_path: Path) -> None:
     assert "--epochs must be at least 1" in done.stderr
 
 
-def run_without(module: str, example: str, directory: Path) -> subprocess.CompletedProcess[str]:
+def run_without(module: str, example: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run an example, by its name, as where a module is not installed."""
     code = (
         f"import runpy, sys; sys.modules[{module!r}] = None; sys.argv = sys.argv[1:];"
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    return subprocess.run(
-        [sys.executable, "-c", code, str(DIGITS.with_name(f"{example}.py"))],
-        cwd=directory, capture_output=True, encoding="utf-8", timeout=TIMEOUT, check=False,
-    )  # fmt: skip
+    return run_python(folder, "-c", code, str(DIGITS.with_name(f"{example}.py")))
 
 
 @pytest.mark.parametrize("name", ["digits", "confident"])
@@ -132,10 +134,7 @@ def test_without_its_library_an_example_says_what_to_install(
 def test_confident_samples_keep_their_gradient(tmp_path: Path) -> None:
     """At the end of a short run some samples have a margin of 17, and each still has a gradient."""
     example = DIGITS.with_name("confident.py")
-    done = subprocess.run(
-        [sys.executable, str(example), "--epochs", "60", "--no-plot"],
-        cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=TIMEOUT, check=False,
-    )  # fmt: skip
+    done = run_python(tmp_path, str(example), "--epochs", "60", "--no-plot")
     assert done.returncode == 0, done.stderr
     header, *lines = [line.split() for line in done.stdout.splitlines()[2:]]
     assert header[:2] == ["epoch", "loss"]

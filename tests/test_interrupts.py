@@ -103,7 +103,9 @@ def test_a_handler_anywhere_leaves_all_as_it_was(name: str, handler: str) -> Non
     features = features[:{rows}]
     expected, loss = everything(), linear()
     before = state()
-    print(in_the_midst(everything, expected, {handler}) > 3,
+    *_, helpers, limits = before
+    assert not helpers and limits == ([], [])
+    print(in_the_midst(everything, expected, {handler}) > 5,
           in_the_midst(linear, loss, {handler}) > 100)
     assert everything() == expected and linear() == loss
     """

@@ -386,7 +386,8 @@ def test_calls_at_once_leave_blas_as_it_was() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:.*multi-?threaded")  # of Python and, where it is loaded, of JAX
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*JAX is multithreaded:RuntimeWarning")
 def test_a_fork_within_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """The child, in which the call never ends, has its threads of BLAS again."""
     before = blas_threads()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from .._backends import NAMES as BACKENDS
+
 __all__ = [
     "FORMATS",
     "THEMES",
@@ -53,9 +55,6 @@ _PLACES = {
     "JAX": (6, 6),
     "ONNX Runtime": (7, 7),
 }
-
-# Of the names above, our backends: one of them is called as NumPy is.
-_OURS = ("c", "numba", "numpy")
 
 
 class PlotError(Exception):
@@ -135,7 +134,8 @@ def style_of(name: str, theme: str, place: int = 0) -> Style:
     """Return the style of a series: that of its name, or of its place if the name has none."""
     color, mark = _PLACES.get(name, (place % 8, place % 8))
     dash, marker = _MARKS[mark]
-    label = f"fastsoftmax, {name}" if name in _OURS else name
+    # One of our backends is called as NumPy is.
+    label = f"fastsoftmax, {name}" if name in BACKENDS else name
     return Style(label, THEMES[theme].colors[color], dash, marker, 2.4 if name == "c" else 1.6)
 
 
